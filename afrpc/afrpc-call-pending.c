@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
@@ -81,12 +82,28 @@ pending_unref (AfrpcPending *pending)
   g_object_unref (afrpc_call_of_pending (pending));
 }
 
-/* Nobody is told. */
+/* The callback is never called. */
+void
+afrpc_call_leave_untold (AfrpcCall *self)
+{
+  const GDestroyNotify untold = g_steal_pointer (&self->untold);
+
+  if (untold == NULL)
+    return;
+
+  self->callback = NULL;
+  untold (g_steal_pointer (&self->user_data));
+}
+
+/* The callback is not called: the main context has gone. */
 static void
 pending_release (AfrpcPending *pending)
 {
   AfrpcCall *self = afrpc_call_of_pending (pending);
 
+  afrpc_call_leave_untold (self);
+  /* Who waits has come while the main context went, and has one of his own. */
+  afrpc_call_tell_waits (self, FALSE);
   /* Its cancellable has a reference. */
   afrpc_call_unwatch (self);
   afrpc_call_release (self);
@@ -222,6 +239,7 @@ pending_tell (AfrpcPending *pending)
   AfrpcCall *self = afrpc_call_of_pending (pending);
 
   afrpc_call_complete (self);
+  self->untold = NULL;
   if (self->callback != NULL)
     self->callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
   afrpc_call_tell_waits (self, TRUE);
@@ -243,6 +261,7 @@ pending_tell_one (AfrpcPending *pending)
     }
 
   afrpc_call_complete (self);
+  self->untold = NULL;
   if (callback != NULL)
     callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
   else
@@ -336,6 +355,46 @@ afrpc_call_set_exit (AfrpcCall *self,
   self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
 }
 
+static gboolean
+look_cb (gpointer data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+/* Of a caller of others, which does not say by what it is woken: iterates its main context, if it does not wait itself. */
+static void
+block_of_others (AfrpcCall            *self,
+                 AfrpcCallerInterface *iface)
+{
+  GMainContext *context = afrpc_call_get_news_context (self);
+  g_autoptr(GSource) look = NULL; /* for signals */
+  const pid_t pid = getpid ();
+
+  while (self->pending.state != AFRPC_PENDING_DECIDED)
+    {
+      gboolean looks;
+
+      if (afrpc_peer_tell_interrupted (&looks) && getpid () != pid)
+        afrpc_pending_leave_inherited (&self->pending);
+      if (self->pending.state == AFRPC_PENDING_DECIDED)
+        break;
+      if (iface->wait != NULL)
+        {
+          iface->wait (self->caller, self);
+          continue;
+        }
+      if (looks && look == NULL)
+        {
+          look = g_timeout_source_new (AFRPC_PEER_SIGNAL_MS_MAX);
+          g_source_set_callback (look, look_cb, NULL, NULL);
+          g_source_attach (look, context);
+        }
+      g_main_context_iteration (context, TRUE);
+    }
+  if (look != NULL)
+    g_source_destroy (look);
+}
+
 /* Blocks until it has its outcome. @iface: the caller's */
 void
 afrpc_call_block (AfrpcCall            *self,
@@ -344,16 +403,11 @@ afrpc_call_block (AfrpcCall            *self,
   if (self->pending.state != AFRPC_PENDING_DECIDED)
     {
       self->pending.is_awaited = TRUE;
-      while (self->pending.state != AFRPC_PENDING_DECIDED)
-        {
-          /* Callers of our own look themselves; others do not say by what they are woken. */
-          if (iface->own == NULL && afrpc_peer_tell_interrupted () && self->pending.state == AFRPC_PENDING_DECIDED)
-            break;
-          if (iface->wait != NULL)
-            iface->wait (self->caller, self);
-          else
-            g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
-        }
+      /* Those of our own look for signals themselves. */
+      while (iface->own != NULL && self->pending.state != AFRPC_PENDING_DECIDED)
+        iface->wait (self->caller, self);
+      if (iface->own == NULL)
+        block_of_others (self, iface);
     }
   afrpc_peer_leave (&self->pending);
   afrpc_call_complete (self);

@@ -23,6 +23,7 @@ struct _AfrpcCall
   gpointer tag;                 /* the method that made it */
   GAsyncReadyCallback callback; /* (nullable) */
   gpointer user_data;
+  GDestroyNotify untold;        /* (nullable): has @user_data if @callback is never called */
   GCancellable *cancellable;    /* (nullable) */
   gulong cancelled_id;
   gint is_cancelled;            /* atomic */
@@ -30,6 +31,7 @@ struct _AfrpcCall
   guint is_counted : 1;         /* among the news that its caller has to tell before other news */
   guint is_given_up : 1;        /* it was settled without whoever was to do it */
   guint is_recycled : 1;        /* goes to the spare ones, if nobody else has a reference then */
+  guint is_given : 1;           /* to who called, without a reference: then it does not */
   guint is_told : 1;            /* those who waited have been told */
   guint is_taken : 1;           /* who made it has got its outcome */
 
@@ -64,6 +66,7 @@ AfrpcCall    *afrpc_call_new_spare        (AfrpcCaller          *caller,
 void          afrpc_call_free_spare       (AfrpcCall            *self);
 void          afrpc_call_release          (AfrpcCall            *self);
 void          afrpc_call_clear            (AfrpcCall            *self);
+void          afrpc_call_leave_untold     (AfrpcCall            *self);
 gboolean      afrpc_call_is_of            (GAsyncResult         *result,
                                            AfrpcCaller          *caller,
                                            gpointer              tag);

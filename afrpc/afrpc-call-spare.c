@@ -150,7 +150,8 @@ afrpc_call_release (AfrpcCall *self)
       g_object_unref (self);
       return;
     }
-  if (self->is_shared)
+  /* Who was given it may have put something on it. */
+  if (self->is_shared || self->is_given)
     {
       afrpc_call_free_spare (self);
       return;

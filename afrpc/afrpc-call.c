@@ -49,6 +49,7 @@ free_waits (GQueue *waits)
 void
 afrpc_call_clear (AfrpcCall *self)
 {
+  afrpc_call_leave_untold (self);
   afrpc_call_unwatch (self);
   g_clear_pointer (&self->value, g_variant_unref);
   if (self->error != NULL)
@@ -302,6 +303,37 @@ afrpc_call_cancel (AfrpcCall *self)
 }
 
 /**
+ * afrpc_call_cancel_unstarted:
+ * @self: a call
+ *
+ * Gives the call up if no worker has begun it, as [method@Afrpc.Call.cancel] does; one that runs, or may do so, is left alone.
+ *
+ * That is known of calls of a pool: of those that wait in it, and of those that wait behind others in a worker that runs one at a
+ * time, and shares memory with the program.
+ * It may be used in the thread that runs the main context that the call belongs to.
+ *
+ * Returns: %TRUE if it was given up: it was not started, and never will be
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_call_cancel_unstarted (AfrpcCall *self)
+{
+  const AfrpcCallerOwn *own;
+
+  g_return_val_if_fail (AFRPC_IS_CALL (self), FALSE);
+  g_return_val_if_fail (self->caller != NULL, FALSE); /* it was made by nobody */
+
+  own = AFRPC_CALLER_GET_IFACE (self->caller)->own;
+  if (own == NULL || own->cancel_unstarted == NULL || afrpc_call_is_cancelled (self) || !own->cancel_unstarted (self->caller, self))
+    return FALSE;
+
+  g_atomic_int_set (&self->is_cancelled, TRUE);
+
+  return TRUE;
+}
+
+/**
  * afrpc_call_is_settled:
  * @self: a call
  *
@@ -469,16 +501,18 @@ afrpc_call_get_index (AfrpcCall *self)
  * afrpc_call_set_interrupted_func: (skip)
  * @func: (nullable): a function
  *
- * Has a function called when a signal interrupts a call that blocks, in the thread that blocks.
+ * Has a function called before a call that blocks waits, in the thread that blocks, and when a signal has interrupted that.
  *
  * For languages whose handlers of signals do not run in place: such a function lets them run, and may
  * [cancel][method@Afrpc.Call.cancel] the call that the thread waits for, which returns then. There is one such function in
- * a program. A signal that comes just before the thread waits is not noticed.
+ * a program. It returns whether this thread is the one in which handlers run: then it is called again after some
+ * milliseconds, then twice as many, up to once a second, for signals that have interrupted nothing, because they came
+ * just before the thread waited, or to another thread.
  *
  * Since: 1.0
  */
 void
-afrpc_call_set_interrupted_func (void (*func) (void))
+afrpc_call_set_interrupted_func (gboolean (*func) (void))
 {
   afrpc_peer_set_interrupted_func (func);
 }

@@ -27,6 +27,8 @@ GVariant         *afrpc_call_wait_sync       (AfrpcCall            *self,
 AFRPC_AVAILABLE_IN_1_0
 void              afrpc_call_cancel          (AfrpcCall            *self);
 AFRPC_AVAILABLE_IN_1_0
+gboolean          afrpc_call_cancel_unstarted (AfrpcCall           *self);
+AFRPC_AVAILABLE_IN_1_0
 gboolean          afrpc_call_is_settled      (AfrpcCall            *self);
 AFRPC_AVAILABLE_IN_1_0
 AfrpcStarted      afrpc_call_get_started     (AfrpcCall            *self);
@@ -45,7 +47,7 @@ guint64           afrpc_call_get_index       (AfrpcCall            *self);
 
 /* For bindings of languages. */
 AFRPC_AVAILABLE_IN_1_0
-void              afrpc_call_set_interrupted_func (void (*func) (void));
+void              afrpc_call_set_interrupted_func (gboolean (*func) (void));
 
 /* For implementers of callers. */
 AFRPC_AVAILABLE_IN_1_0

@@ -19,6 +19,9 @@ typedef struct
   /* Whether the outcome waited to be told, and is not any more: the reference that it waited with is given back. */
   gboolean   (*withdraw) (AfrpcCaller *self,
                           AfrpcCall   *call);
+  /* (nullable): whether it was not begun, and has been cancelled before it is */
+  gboolean   (*cancel_unstarted) (AfrpcCaller *self,
+                          AfrpcCall   *call);
 } AfrpcCallerOwn;
 
 gboolean afrpc_caller_begin_events       (AfrpcCaller  *self,
@@ -34,6 +37,14 @@ void     afrpc_caller_emit_known_error   (AfrpcCaller  *self,
 /* Exported, for the bindings that belong to afrpc. */
 AFRPC_AVAILABLE_IN_1_0
 void     afrpc_caller_set_plain_events   (AfrpcCaller  *self);
+AFRPC_AVAILABLE_IN_1_0
+AfrpcCall *afrpc_caller_start_with_notify (AfrpcCaller         *self,
+                                           GVariant            *args,
+                                           AfrpcCallOptions    *options,
+                                           GCancellable        *cancellable,
+                                           GAsyncReadyCallback  callback,
+                                           gpointer             user_data,
+                                           GDestroyNotify       untold);
 AFRPC_AVAILABLE_IN_1_0
 void     afrpc_caller_tell_tagged_events (AfrpcProcess *process,
                                           const char   *tag);

@@ -29,8 +29,8 @@
  *
  * What ends a worker, and what belongs to no call, is emitted as [signal@Afrpc.Caller::error]. Without a handler for
  * that it is emitted as an event: a tuple of the string `error` and the message. Without a handler for either it is
- * logged as a warning, unless a call got it. An event without a handler is such an error itself:
- * %AFRPC_ERROR_UNHANDLED_EVENT.
+ * logged as a warning, unless a call got it, or the program has killed the worker itself. An event without a handler is
+ * such an error itself: %AFRPC_ERROR_UNHANDLED_EVENT.
  *
  * ## Main context and threads
  *
@@ -81,7 +81,8 @@
  * Blocks until the call is settled, for [method@Afrpc.Caller.call_sync] and the like. Without this function, these run
  * the main context in which the call was begun.
  *
- * It may return before that, such as when a signal has interrupted it, and is called again then.
+ * It may return before that, such as when a signal has interrupted it, and is called again then. It returns at least once a
+ * second, for what `afrpc_call_set_interrupted_func ()` says of signals that have interrupted nothing.
  *
  * Since: 1.0
  */
@@ -444,6 +445,32 @@ afrpc_caller_start (AfrpcCaller      *self,
   return call;
 }
 
+/* @is_given: what is put on the call is not to be found on another one */
+static AfrpcCall *
+start_with (AfrpcCaller         *self,
+            GVariant            *args,
+            AfrpcCallOptions    *options,
+            GCancellable        *cancellable,
+            GAsyncReadyCallback  callback,
+            gpointer             user_data,
+            GDestroyNotify       untold,
+            gboolean             is_given)
+{
+  AfrpcCallerInterface *iface = get_iface (self);
+  AfrpcCall *call;
+
+  g_return_val_if_fail (iface != NULL, NULL);
+  g_return_val_if_fail (options == NULL || AFRPC_IS_CALL_OPTIONS (options), NULL);
+
+  call = afrpc_call_new_spare (self, options, afrpc_caller_call_full, callback, user_data);
+  call->untold = untold;
+  /* By now: letting go of the arguments may run the main loop until it is told. */
+  call->is_given = is_given;
+  begin (self, iface, args, options, cancellable, call);
+
+  return call;
+}
+
 /**
  * afrpc_caller_start_with_callback: (skip)
  * @self: a caller
@@ -456,7 +483,8 @@ afrpc_caller_start (AfrpcCaller      *self,
  * Makes a call as [method@Afrpc.Caller.call_full] does, and returns it as [method@Afrpc.Caller.start] does: what a
  * binding needs that wants to cancel without a cancellable for each call.
  *
- * Returns: (transfer none): the call, until @callback has returned
+ * Returns: (transfer none): the call, until @callback has returned: that may be before this returns if what the arguments are
+ *   made of, or a serialiser, runs the main loop
  *
  * Since: 1.0
  */
@@ -468,16 +496,21 @@ afrpc_caller_start_with_callback (AfrpcCaller         *self,
                                   GAsyncReadyCallback  callback,
                                   gpointer             user_data)
 {
-  AfrpcCallerInterface *iface = get_iface (self);
-  AfrpcCall *call;
+  return start_with (self, args, options, cancellable, callback, user_data, NULL, TRUE);
+}
 
-  g_return_val_if_fail (iface != NULL, NULL);
-  g_return_val_if_fail (options == NULL || AFRPC_IS_CALL_OPTIONS (options), NULL);
-
-  call = afrpc_call_new_spare (self, options, afrpc_caller_call_full, callback, user_data);
-  begin (self, iface, args, options, cancellable, call);
-
-  return call;
+/* As afrpc_caller_start_with_callback (). @untold: (nullable): called with @user_data, in any thread, if @callback never is,
+ * because the main context has gone: what a binding has kept for it is let go. */
+AfrpcCall *
+afrpc_caller_start_with_notify (AfrpcCaller         *self,
+                                GVariant            *args,
+                                AfrpcCallOptions    *options,
+                                GCancellable        *cancellable,
+                                GAsyncReadyCallback  callback,
+                                gpointer             user_data,
+                                GDestroyNotify       untold)
+{
+  return start_with (self, args, options, cancellable, callback, user_data, untold, FALSE);
 }
 
 /* The end */

@@ -305,5 +305,5 @@ afrpc_process_kill (AfrpcProcess *self,
   g_return_if_fail (signum > 0 && signum < NSIG);
 
   if (afrpc_peer_check_thread (self->peer, G_STRFUNC))
-    afrpc_peer_kill (self->peer, signum);
+    afrpc_peer_kill_as_asked (self->peer, signum);
 }

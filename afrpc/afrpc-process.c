@@ -525,7 +525,7 @@ afrpc_process_new_for_host (const char *host)
  * Its functions are those that the program has [registered][func@Afrpc.register_function]: no module and no
  * host is needed, and the program's file may have been renamed or deleted since. The process is a fork of the
  * program's beginning, not of what it is now: the program may have threads, windows and much memory. In threads
- * other than the first to use it the program is executed instead, once, to be their template.
+ * other than the first to use it, and in workers of this kind, the program is executed instead, once, to be their template.
  *
  * Under valgrind neither this nor [ctor@Afrpc.Process.new_self_exec] works: it says "You cannot run '/proc/self/exe'".
  *
@@ -600,11 +600,15 @@ afrpc_process_new_exec (const char *host)
  * The kernel is asked which process speaks on the socket. As soon as it has said something, which it does at once unless
  * it is still loading what it was prepared with, its process ID is known and it can be [killed][method@Afrpc.Process.kill];
  * a signal that is asked for earlier is sent then, the last one if there are several, and SIGKILL if that is among them.
- * Without @pidfd its process ID stays 0, and to kill it only closes the connection: it ends when it next looks there.
+ * Without @pidfd its process ID stays 0: `SIGKILL` only closes the connection, so that it ends when it next looks there, and
+ * other signals reach nobody; nor is there a pidfd to hand over where the kernel, or a sandbox, has none. The pidfd of a process
+ * that has ended and was reaped counts as none.
  *
  * Whatever waits for the process fails with %AFRPC_ERROR_FAILED if @pidfd is no pidfd, with
  * %AFRPC_ERROR_PROTOCOL if it is that of another process, which is left alone, and with %AFRPC_ERROR_NOT_A_HOST if the
- * process is of another host than @host.
+ * process is of another host than @host. What is forked from one whose @pidfd is another's fails as well, with
+ * %AFRPC_ERROR_PROTOCOL; if that was asked for before it has said anything, with %AFRPC_ERROR_NOT_STARTED, or not at all if it
+ * has been forked by then.
  *
  * Returns: (transfer full): a process
  *

@@ -245,9 +245,10 @@ afrpc_proxy_close_async (AfrpcCaller         *caller,
       return;
     }
 
-  do_close (self);
+  /* First: who is notified may run the main loop until it is over. */
   if (!g_task_return_error_if_cancelled (task))
     afrpc_peer_await_close (self->peer, g_steal_pointer (&task));
+  do_close (self);
 }
 
 static gboolean
@@ -285,7 +286,7 @@ afrpc_proxy_kill (AfrpcCaller *caller)
     return;
 
   do_close (self);
-  afrpc_peer_kill (self->peer, SIGKILL);
+  afrpc_peer_kill_as_asked (self->peer, SIGKILL);
 }
 
 static gboolean

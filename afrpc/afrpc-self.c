@@ -131,7 +131,10 @@ afrpc_init_early (int    *argc,
 
   g_unsetenv (AFRPC_SELF_ENV);
   if (is_worker)
-    exit (serve ());
+    {
+      afrpc_self_set_ready (); /* for workers of its own */
+      exit (serve ());
+    }
 
   afrpc_self_fork_template (serve);
 }

@@ -126,6 +126,48 @@ nats_server_clear (NatsServer *self)
   g_strfreev (self->options);
 }
 
+/* What nats.c calls */
+
+typedef struct
+{
+  GMutex lock;
+  GCond cond;
+  gboolean is_complete;
+} Completion;
+
+static void
+completed_cb (void *data)
+{
+  Completion *self = data;
+
+  g_mutex_lock (&self->lock);
+  self->is_complete = TRUE;
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Once this returns its function is called no more. @subscription: (transfer full) */
+void
+nats_unsubscribe (natsConnection   *connection,
+                  natsSubscription *subscription)
+{
+  Completion completion = { 0 };
+
+  g_mutex_init (&completion.lock);
+  g_cond_init (&completion.cond);
+  g_assert_cmpint (natsSubscription_SetOnCompleteCB (subscription, completed_cb, &completion), ==, NATS_OK);
+  g_assert_cmpint (natsSubscription_Unsubscribe (subscription), ==, NATS_OK);
+  /* Until that is answered, nats.c (before 3.6) may be about to put a message into it. */
+  g_assert_cmpint (natsConnection_Flush (connection), ==, NATS_OK);
+  natsSubscription_Destroy (subscription);
+  g_mutex_lock (&completion.lock);
+  while (!completion.is_complete)
+    g_cond_wait (&completion.cond, &completion.lock);
+  g_mutex_unlock (&completion.lock);
+  g_mutex_clear (&completion.lock);
+  g_cond_clear (&completion.cond);
+}
+
 /* Who serves */
 
 static void

@@ -5,6 +5,7 @@
 
 #include <afrpc/afrpc-nats.h>
 
+#include <nats/nats.h>
 #include <stdio.h>
 
 #include "pool-case.h"
@@ -40,6 +41,9 @@ void                 nats_server_start      (NatsServer          *self);
 void                 nats_server_kill       (NatsServer          *self,
                                              int                  signum);
 void                 nats_server_clear      (NatsServer          *self);
+
+void                 nats_unsubscribe       (natsConnection      *connection,
+                                             natsSubscription    *subscription);
 
 void                 serving_init           (Serving             *self,
                                              NatsServer          *nats,

@@ -4,8 +4,11 @@
 #include "own-process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
 /* Where memory is mapped or unmapped, the sanitizer clears what it knows of it: if that is large, by mapping other
@@ -36,6 +39,31 @@ own_process_assert_no_children (void)
 {
   g_assert_cmpint (waitpid (-1, NULL, WNOHANG | __WALL), ==, -1);
   g_assert_cmpint (errno, ==, ECHILD);
+}
+
+guint64
+own_process_limit_fds (guint64 limit)
+{
+  struct rlimit both;
+  guint64 before;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &both));
+  before = both.rlim_cur;
+  both.rlim_cur = limit;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &both));
+
+  return before;
+}
+
+int
+own_process_lowest_fd (void)
+{
+  int fd;
+
+  g_assert_no_errno (fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+  close (fd);
+
+  return fd;
 }
 
 gboolean

@@ -177,6 +177,46 @@ idempotent_options (void)
   return options;
 }
 
+static void
+flood_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  Flood *flood = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
+
+  g_assert_no_error (error);
+  flood->n_open--;
+  if (flood->is_over)
+    return;
+
+  flood->n_made++;
+  flood->n_open++;
+  afrpc_caller_call (flood->caller, flood->args, NULL, flood_cb, flood);
+}
+
+/* @args: (transfer floating): of each; @n: how many there are at once */
+void
+flood_begin (Flood    *flood,
+             Case     *test,
+             GVariant *args,
+             guint     n)
+{
+  *flood = (Flood) { caller_of (test), g_variant_ref_sink (args), n, n, FALSE };
+  for (guint i = 0; i < n; i++)
+    afrpc_caller_call (flood->caller, flood->args, NULL, flood_cb, flood);
+}
+
+void
+flood_end (Flood *flood)
+{
+  flood->is_over = TRUE;
+  while (flood->n_open > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_variant_unref (flood->args);
+}
+
 void
 meeting_init (Meeting *meeting)
 {

@@ -24,6 +24,16 @@ typedef struct
   int fd;
 } Meeting;
 
+/* Calls of others that come without an end, each when another has its outcome. */
+typedef struct
+{
+  AfrpcCaller *caller;
+  GVariant *args;
+  guint n_made;
+  guint n_open;
+  gboolean is_over;
+} Flood;
+
 AfrpcProcess     *template_new       (void);
 gboolean          is_command         (void);
 void              case_init          (Case                 *test,
@@ -53,6 +63,12 @@ AfrpcCallOptions *idempotent_options (void);
 AfrpcCall        *start_act          (Case                 *test,
                                       const char           *what,
                                       AfrpcCallOptions     *options);
+
+void              flood_begin        (Flood                *flood,
+                                      Case                 *test,
+                                      GVariant             *args,
+                                      guint                 n);
+void              flood_end          (Flood                *flood);
 
 void              meeting_init       (Meeting              *meeting);
 void              meeting_end        (Meeting              *meeting);

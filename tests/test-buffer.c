@@ -592,6 +592,7 @@ test_buffer_limits (void)
   const AfrpcBufferFlags kinds[] = KINDS;
   struct rlimit before, limit;
   AfrpcBuffer *none;
+  guint64 n_fds_max;
 
   g_test_summary ("What cannot be had is an error, and no signal");
   if (own_process_is_under_valgrind ())
@@ -628,16 +629,13 @@ test_buffer_limits (void)
       g_assert_nonnull (error);
       g_clear_error (&error);
 
-      g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
-      limit = before;
-      limit.rlim_cur = 0;
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+      n_fds_max = own_process_limit_fds (0);
       none = afrpc_buffer_new (SIZE, kinds[i], &error);
       g_assert_null (none);
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
       /* What is there can be sealed, once. */
       g_assert_true (afrpc_buffer_seal (buffer, NULL));
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+      own_process_limit_fds (n_fds_max);
       assert_full_of (buffer, 0);
       g_assert_cmpuint (afrpc_sealed_memory_get_pooled (), ==, 0);
     }
@@ -650,9 +648,9 @@ test_buffer_limits (void)
 
     afrpc_buffer_unref (new_sealed (SIZE, AFRPC_BUFFER_REUSED, 'a'));
     buffer = new_buffer (SIZE, AFRPC_BUFFER_REUSED);
-    g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+    n_fds_max = own_process_limit_fds (0);
     ok = afrpc_buffer_seal (buffer, &error);
-    g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+    own_process_limit_fds (n_fds_max);
     g_assert_false (ok);
     g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
     g_assert_true (afrpc_buffer_seal (buffer, NULL));

@@ -672,6 +672,34 @@ test_call_callback_and_wait (void)
   g_assert_true (g_variant_equal (outcome.value, value));
 }
 
+static void
+gone_cb (gpointer data)
+{
+  ++*(guint *) data;
+}
+
+static void
+test_call_given (void)
+{
+  g_auto(Watched) watched = { 0 };
+  guint n_gone = 0;
+
+  g_test_summary ("What is put on a call with a callback goes with it, and is on no other one");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  for (guint i = 1; i <= 20; i++)
+    {
+      g_auto(Outcome) outcome = { 0 };
+      AfrpcCall *call = afrpc_caller_start_with_callback (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", i), NULL, NULL,
+                                                          outcome_cb, &outcome);
+
+      g_assert_null (g_object_get_data (G_OBJECT (call), "test-given"));
+      g_object_set_data_full (G_OBJECT (call), "test-given", &n_gone, gone_cb);
+      outcome_wait (&outcome);
+      while (n_gone < i)
+        g_main_context_iteration (NULL, TRUE);
+    }
+}
+
 /* A call that is made by nobody, or by somebody who settles it himself. */
 static void
 test_call_not_ours (void)
@@ -692,6 +720,7 @@ test_call_not_ours (void)
   REFUSED (afrpc_call_return_value (call, none, NULL));
   REFUSED (afrpc_call_report_progress (call, none));
   REFUSED (afrpc_call_cancel (orphan));
+  REFUSED (g_assert_false (afrpc_call_cancel_unstarted (orphan)));
   REFUSED (afrpc_call_wait (orphan, NULL, outcome_cb, NULL));
   REFUSED (g_assert_null (afrpc_call_wait_sync (orphan, NULL, NULL)));
 #undef REFUSED
@@ -816,6 +845,83 @@ test_call_many_functions (void)
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
 }
 
+static AfrpcCaller *interrupted; /* (nullable): whose blocking call is to be answered */
+
+static gboolean
+answer_cb (void)
+{
+  if (interrupted != NULL)
+    afrpc_caller_call (g_steal_pointer (&interrupted), test_act ("release", NULL), NULL, NULL, NULL);
+
+  return FALSE;
+}
+
+static void
+test_call_interrupted (gconstpointer is_pool)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCaller) caller = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A call that a handler of signals makes while another blocks is sent then");
+  if (is_pool != NULL)
+    caller = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
+                           "max-workers", 1, "load", 8, NULL);
+  else
+    caller = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC, NULL);
+  result = afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, &error);
+  g_assert_no_error (error);
+  g_clear_pointer (&result, g_variant_unref);
+  interrupted = caller;
+  afrpc_call_options_set_timeout_ms (options, 10000); /* instead of for ever, where it is not */
+  afrpc_call_set_interrupted_func (answer_cb);
+  result = afrpc_caller_call_full_sync (caller, test_act ("keep", NULL), options, NULL, NULL, &error);
+  afrpc_call_set_interrupted_func (NULL);
+  g_assert_no_error (error);
+  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
+}
+
+static AfrpcCall *blocked;
+static guint n_looks;
+
+/* A signal comes behind this function, and before who blocks waits. */
+static gboolean
+miss_cb (void)
+{
+  if (++n_looks == 5)
+    afrpc_call_cancel (blocked);
+
+  return TRUE;
+}
+
+static void
+test_call_interrupted_late (gconstpointer is_pool)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCaller) caller = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Signals are looked for that have interrupted nothing");
+  caller = g_object_new (is_pool != NULL ? AFRPC_TYPE_POOL : AFRPC_TYPE_PROXY, "process", process, "function", "act", NULL);
+  result = afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, &error);
+  g_assert_no_error (error);
+  g_clear_pointer (&result, g_variant_unref);
+  afrpc_call_options_set_timeout_ms (options, 10000); /* instead of for ever, where they are not */
+  call = blocked = afrpc_caller_start (caller, test_act ("hang", NULL), options);
+  n_looks = 0;
+  afrpc_call_set_interrupted_func (miss_cb);
+  result = afrpc_call_wait_sync (call, NULL, &error);
+  afrpc_call_set_interrupted_func (NULL);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  afrpc_caller_kill (caller);
+  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -835,10 +941,16 @@ main (int   argc,
   g_test_add_func ("/call/wait-sync-cancelled", test_call_wait_sync_cancelled);
   g_test_add_func ("/call/incomplete", test_call_incomplete);
   g_test_add_func ("/call/callback-and-wait", test_call_callback_and_wait);
+  g_test_add_func ("/call/given", test_call_given);
   g_test_add_func ("/call/not-ours", test_call_not_ours);
   g_test_add_func ("/call/bad-function", test_call_bad_function);
   g_test_add_func ("/call/many-functions", test_call_many_functions);
   g_test_add_func ("/call/cancelling-thread", test_call_cancelling_thread);
+
+  g_test_add_data_func ("/call/interrupted", NULL, test_call_interrupted);
+  g_test_add_data_func ("/call/interrupted-pool", GINT_TO_POINTER (TRUE), test_call_interrupted);
+  g_test_add_data_func ("/call/interrupted-late", NULL, test_call_interrupted_late);
+  g_test_add_data_func ("/call/interrupted-late-pool", GINT_TO_POINTER (TRUE), test_call_interrupted_late);
 
   return g_test_run ();
 }

@@ -120,7 +120,8 @@ static void
 tell (Closing    *self,
       const char *word)
 {
-  g_assert_false (self->destroyed);
+  if (self->destroyed)
+    g_error ("%s was told after all: %s", word, self->log->str);
   g_string_append_printf (self->log, "%s ", word);
   if (g_strcmp0 (self->where, word) == 0)
     {
@@ -422,7 +423,7 @@ test_closing_notified (gconstpointer is_pool)
 {
   static const char *const names[] = { "close", "close-async", "close-sync", "kill" };
 
-  g_test_summary ("Who is notified that it is closed may see it destroyed, and drop it");
+  g_test_summary ("Who is notified that it is closed may see it destroyed, after who waits for that, and drop it");
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       Closing closing = { .log = g_string_new (NULL), .how = &hows[0] };
@@ -436,11 +437,12 @@ test_closing_notified (gconstpointer is_pool)
       switch (i)
         {
         case 0: afrpc_caller_close (closing.caller); break;
-        case 1: afrpc_caller_close_async (closing.caller, NULL, NULL, NULL); break;
+        case 1: afrpc_caller_close_async (closing.caller, NULL, closed_cb, &closing); break;
         case 2: g_assert_true (afrpc_caller_close_sync (closing.caller, NULL, NULL)); break;
         default: afrpc_caller_kill (closing.caller); break;
         }
       test_iterate_until (&closing.is_gone);
+      g_assert_cmpstr (closing.log->str, ==, i == 1 ? "closed destroyed " : "destroyed ");
       g_string_free (closing.log, TRUE);
     }
 }

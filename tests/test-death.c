@@ -279,6 +279,31 @@ test_death_kill_unstarted (void)
   g_assert_cmpint (afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy)), ==, 0);
 }
 
+static void
+set_true_cb (gboolean *flag)
+{
+  *flag = TRUE;
+}
+
+static void
+test_death_kill_unheard (void)
+{
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_auto(Outcome) outcome = { 0 };
+  gboolean destroyed = FALSE;
+
+  g_test_summary ("A program that kills a worker which is not ready, and that no call waits for, is not warned of that");
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (set_true_cb), &destroyed);
+  afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("return", NULL), cancellable, outcome_cb, &outcome);
+  g_cancellable_cancel (cancellable);
+  while (!outcome.done || afrpc_process_get_pid (afrpc_proxy_get_process (proxy)) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_caller_kill (AFRPC_CALLER (proxy));
+  test_iterate_until (&destroyed);
+  g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
 /* The moments of a worker's life at which it is killed: each number of main loop iterations. */
 static void
 test_death_any_moment (void)
@@ -484,6 +509,7 @@ main (int   argc,
   g_test_add_func ("/death/idle", test_death_idle);
   g_test_add_func ("/death/kill", test_death_kill);
   g_test_add_func ("/death/kill/unstarted", test_death_kill_unstarted);
+  g_test_add_func ("/death/kill/unheard", test_death_kill_unheard);
   g_test_add_func ("/death/any-moment", test_death_any_moment);
   g_test_add_func ("/death/event-flushed", test_death_event_flushed);
   g_test_add_func ("/death/old-words", test_death_old_words);

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define AFRPC_INSIDE
+#include "afrpc/afrpc-caller-private.h"
+
 typedef struct _Ends Ends;
 
 struct _Ends
@@ -606,6 +609,83 @@ test_ends_context_forking (void)
   test_assert_no_children ();
 }
 
+/* What a program keeps of a main context that has gone. */
+typedef struct
+{
+  gboolean is_forked;
+  AfrpcProcess *process;
+  AfrpcProxy *proxy;
+  AfrpcCall *call;
+  guint n_untold;
+} Kept;
+
+static void
+never_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  g_assert_not_reached ();
+}
+
+static void
+untold_cb (gpointer data)
+{
+  Kept *self = data;
+
+  self->n_untold++;
+}
+
+static gpointer
+keeping_thread (gpointer data)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  Kept *self = data;
+
+  g_main_context_push_thread_default (context);
+  self->process = self->is_forked ? afrpc_process_new () : afrpc_process_new_exec (NULL);
+  afrpc_process_require (self->process, TEST_WORKER);
+  self->proxy = afrpc_proxy_new (self->process, "echo");
+  value = afrpc_caller_call_sync (AFRPC_CALLER (self->proxy), NULL, NULL, &error);
+  g_assert_no_error (error);
+  self->call = afrpc_caller_start (AFRPC_CALLER (self->proxy), NULL, NULL);
+  afrpc_caller_start_with_notify (AFRPC_CALLER (self->proxy), NULL, NULL, NULL, never_cb, self, untold_cb);
+  g_assert_cmpuint (self->n_untold, ==, 0);
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static void
+test_ends_context_kept (gconstpointer is_forked)
+{
+  Kept kept[5] = { 0 };
+  guint n_fds = 0;
+
+  g_test_summary ("What is kept of a main context that has gone has no descriptors, and bindings let go of what is never told");
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    {
+      kept[i].is_forked = GPOINTER_TO_INT (is_forked);
+      g_thread_join (g_thread_new ("keeping", keeping_thread, &kept[i]));
+      g_assert_cmpuint (kept[i].n_untold, ==, 1);
+      /* What the program has one of is there now. */
+      if (i == 0)
+        n_fds = test_count_fds ();
+    }
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    {
+      g_assert_true (afrpc_call_is_settled (kept[i].call));
+      g_object_unref (kept[i].call);
+      g_object_unref (kept[i].proxy);
+      g_object_unref (kept[i].process);
+    }
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+  test_assert_no_children ();
+}
+
 static void
 test_ends_context_elsewhere (void)
 {
@@ -774,6 +854,8 @@ main (int   argc,
   g_test_add_func ("/ends/threads", test_ends_threads);
   g_test_add_func ("/ends/context", test_ends_context);
   g_test_add_func ("/ends/context-forking", test_ends_context_forking);
+  g_test_add_data_func ("/ends/context-kept/exec", GINT_TO_POINTER (FALSE), test_ends_context_kept);
+  g_test_add_data_func ("/ends/context-kept/fork", GINT_TO_POINTER (TRUE), test_ends_context_kept);
   g_test_add_func ("/ends/context-elsewhere", test_ends_context_elsewhere);
   g_test_add_func ("/ends/toggle", test_ends_toggle);
 

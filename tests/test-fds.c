@@ -8,9 +8,10 @@
 #include <glib-unix.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "own-process.h"
 
 #define MESSAGE_WORKER (g_getenv ("AFRPC_TEST_MESSAGE_WORKER"))
 
@@ -273,14 +274,12 @@ static void
 test_fds_parent_full (void)
 {
   g_auto(Watched) watched = { 0 };
-  struct rlimit before, limit;
   guint64 inodes[3];
   g_autoptr(GUnixFDList) list = new_list (3, inodes);
-  int lowest;
+  guint64 n_fds_max;
 
   g_test_summary ("A program whose table is full misses the descriptors of one result, and nothing else");
   watch_init (&watched, new_proxy ("many_results", AFRPC_BACKEND_SYNC));
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
   for (guint i = 0; i < 3; i++)
     {
       g_autoptr(GError) error = NULL;
@@ -289,11 +288,7 @@ test_fds_parent_full (void)
       g_autoptr(GUnixFDList) fds = NULL;
 
       g_assert_no_error (error);
-      g_assert_no_errno (lowest = fcntl (0, F_DUPFD_CLOEXEC, 0));
-      close (lowest);
-      limit = before;
-      limit.rlim_cur = lowest + i;
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+      n_fds_max = own_process_limit_fds (own_process_lowest_fd () + i);
       g_assert_null (test_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 3), NULL, &fds, NULL, &error));
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
       g_assert_null (fds);
@@ -301,7 +296,7 @@ test_fds_parent_full (void)
       /* Nor can it copy what it wants to send. */
       g_assert_null (test_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 3), list, NULL, NULL, &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+      own_process_limit_fds (n_fds_max);
     }
 }
 

@@ -23,9 +23,9 @@ static const struct
   { "int64 -2147483648", "i", "-2147483648" },
   { "int64 4294967295", "u", "uint32 4294967295" },
   { "uint64 9223372036854775807", "x", "int64 9223372036854775807" },
-  { "-9223372036854775808.0", "x", "int64 -9223372036854775808" },
+  { "-9007199254740992.0", "x", "int64 -9007199254740992" },
   { "int64 9223372036854775807", "t", "uint64 9223372036854775807" },
-  { "1.8446744073709549568e19", "t", "uint64 18446744073709549568" },
+  { "9007199254740992.0", "t", "uint64 9007199254740992" },
   { "3.0", "i", "3" },
   { "byte 3", "d", "3.0" },
   { "int64 -3", "d", "-3.0" },
@@ -63,6 +63,7 @@ static const struct
   const char *text;
   const char *type;
   const char *culprit; /* (nullable): none that a message could show */
+  gboolean is_inexact; /* another integer may have been meant */
 } misfits[] = {
   { "int64 256", "y", "256" },
   { "int64 -1", "y", "-1" },
@@ -74,12 +75,15 @@ static const struct
   { "int64 4294967296", "u", "4294967296" },
   { "int64 2147483648", "h", "2147483648" },
   { "uint64 9223372036854775808", "x", "9223372036854775808" },
-  { "9223372036854775808.0", "x", "9.2233720368547758e+18" },
+  { "9007199254740994.0", "x", "9007199254740994.0", TRUE },
+  { "-9007199254740994.0", "x", "-9007199254740994.0", TRUE },
+  { "9223372036854775808.0", "x", "9.2233720368547758e+18", TRUE },
   { "int64 -1", "t", "-1" },
-  { "18446744073709551616.0", "t", "1.8446744073709552e+19" },
+  { "12345678901234567890.0", "t", "1.2345678901234567e+19", TRUE },
+  { "18446744073709551616.0", "t", "1.8446744073709552e+19", TRUE },
   { "1.5", "i", "1.5" },
   { "-0.0", "i", "-0.0" },
-  { "1e18", "i", "1e+18" },
+  { "1e18", "i", "1e+18", TRUE },
   { "inf", "x", "inf" },
   { "nan", "x", "nan" },
   { "int64 9007199254740993", "d", "9007199254740993" },
@@ -140,10 +144,12 @@ test_fit_misfits (void)
   for (guint i = 0; i < G_N_ELEMENTS (misfits); i++)
     {
       g_autoptr(GVariant) value = parse (misfits[i].text);
-      g_autofree char *words = g_strdup_printf ("takes %s, not %s%s%s%s", misfits[i].type, g_variant_get_type_string (value),
+      g_autofree char *words = g_strdup_printf ("takes %s, not %s%s%s%s%s", misfits[i].type, g_variant_get_type_string (value),
                                                 misfits[i].culprit != NULL ? ": " : "",
                                                 misfits[i].culprit != NULL ? misfits[i].culprit : "",
-                                                misfits[i].culprit != NULL ? " does not fit" : "");
+                                                misfits[i].culprit != NULL ? " does not fit" : "",
+                                                misfits[i].is_inexact ? ": beyond 2^53 a double may be another integer; "
+                                                                        "in JSON, write a string of digits" : "");
       g_autoptr(GError) error = NULL;
       g_autoptr(GVariant) fitted = afrpc_fit (value, G_VARIANT_TYPE (misfits[i].type), &error);
 

@@ -4,9 +4,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "own-process.h"
 
 static void
 test_fork_default (void)
@@ -444,10 +445,10 @@ test_fork_short (void)
   g_auto(Watched) starting = { 0 };
   g_auto(Watched) behind = { 0 };
   g_auto(Watched) lacking = { 0 };
-  struct rlimit limit, low;
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
   g_autofree char *text = NULL;
+  guint64 n_fds_max;
 
   g_test_summary ("What a template could not be started for is not wrong with what is forked from it when there is enough again");
   afrpc_process_require (template, TEST_WORKER);
@@ -457,12 +458,9 @@ test_fork_short (void)
   child = afrpc_process_fork (template);
   grandchild = afrpc_process_fork (child);
   watch_init (&starting, afrpc_proxy_new (child, "act"));
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-  low = limit;
-  low.rlim_cur = 4;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  n_fds_max = own_process_limit_fds (4);
   result = test_call (starting.proxy, test_act ("return", NULL), &error);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  own_process_limit_fds (n_fds_max);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
   g_clear_error (&error);
   /* Those that were being forked then have failed with it. */
@@ -475,7 +473,7 @@ test_fork_short (void)
   g_assert_cmpstr (text, ==, "(<'none'>, <('a',)>, ['A', 'A', 'A'])");
 
   /* This is missing from now on. */
-  afrpc_process_send_fd (template, limit.rlim_cur - 1);
+  afrpc_process_send_fd (template, n_fds_max - 1);
   spoilt = afrpc_process_fork (template);
   watch_init (&lacking, afrpc_proxy_new (spoilt, "act"));
   result = test_call (lacking.proxy, test_act ("return", NULL), &error);

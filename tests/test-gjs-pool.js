@@ -36,6 +36,25 @@ async function collect(results, n = Infinity) {
     return values;
 }
 
+async function* later(values) {
+    for (const value of values)
+        yield await new Promise(resolve => GLib.idle_add(GLib.PRIORITY_DEFAULT, () => resolve(value)));
+}
+
+// The results for inputs that are waited for themselves. How many of the calls may wait at once, the pool says.
+async function callEach(pool, inputs) {
+    const calls = [];
+
+    for await (const input of inputs) {
+        await pool.wait_for_room_async();
+        const call = pool.invoke(input);
+        call.catch(() => {}); // it is thrown below
+        calls.push(call);
+    }
+
+    return Promise.all(calls);
+}
+
 // Whatever runs with a proxy as with a pool.
 async function testCaller(Caller) {
     const caller = new Caller({process: makeProcess(), function: 'act', bytesAsText: true});
@@ -125,6 +144,14 @@ runTests({
         await pool.close_async(null);
     },
 
+    async asynchronousInputs() {
+        const pool = makePool('echo', {max_workers: 1, max_calls_queued: 1});
+
+        assertEqual(await callEach(pool, later(range(20))), range(20).map(i => [i]), 'results in the order of the inputs');
+        assert(await getError(callEach(pool, later([1, () => {}, 2]))) instanceof TypeError, 'what cannot be sent');
+        await pool.close_async(null);
+    },
+
     async mapLeft() {
         const pool = makePool('echo', {max_workers: 2, start_delay_ms: 0});
         let pulled = 0;
@@ -140,7 +167,19 @@ runTests({
         }
         assertEqual((await collect(pool.map(endless()), 5000)).length, 5000, 'what a loop had that was left');
         assert(returned, 'the inputs are told');
-        assert(pulled <= 5000 + 4096 + 1000, 'no more are taken than fit');
+        assert(pulled <= 5000 + 4096 + 64, 'no more are taken than fit');
+        pulled = 0;
+        const results = pool.map(endless());
+        for (let round = 0; round < 3; round++) {
+            for (let i = 0; i < 100; i++)
+                await results.next();
+            for (let n = -1; n !== pulled || pool.n_calls_running > 0 || pool.n_calls_queued > 0;) {
+                n = pulled;
+                await new Promise(resolve => GLib.idle_add(GLib.PRIORITY_LOW, () => resolve()));
+            }
+        }
+        assert(pulled > 4000 && pulled <= 300 + 4096 + 64, `as much waits as may: ${pulled}`);
+        await results.return();
         const before = pulled;
         assertEqual((await pool.invoke(7))[0], 7, 'a call of the pool afterwards');
         assertEqual(pulled, before, 'how many were taken');
@@ -152,10 +191,24 @@ runTests({
         const error = await getError(collect(pool.map([1, 2, () => {}, 3])));
 
         assert(error instanceof TypeError, `what cannot be sent is ${error}`);
-        for (const wrong of [[5], [[1], {load: 3}], [[1], {onProgress: () => {}}]])
+        for (const wrong of [[5], [[1], {load: 3}], [[1], {onProgress: () => {}}], [[1], null], [[1], {timeoutMs: -1}]])
             assertThrows(() => pool.map(...wrong), TypeError);
+        assertThrows(() => pool.map(later([1])), TypeError, 'a map takes no asynchronous iterable', 'invoke ()');
         pool.close();
         await assertError(collect(pool.map([1])), E, E.CLOSED);
+        await pool.close_async(null);
+    },
+
+    async mapNotUnpacked() {
+        const pool = makePool('echo', {max_workers: 1});
+        const type = new GLib.VariantType('a()');
+        const many = GLib.Variant.new_from_bytes(type, new GLib.Bytes(new Uint8Array(16 << 20)), false);
+        const results = pool.map([many, 1]);
+        const error = await getError(results.next());
+
+        assert(error instanceof RangeError, `it is ${error}`);
+        assertEqual([error.started, error.exit, error.process !== null], [Afrpc.Started.YES, null, true], 'what it knows');
+        assertEqual((await results.next()).value, [1], 'the next');
         await pool.close_async(null);
     },
 
@@ -187,6 +240,8 @@ runTests({
         }
         assert((await collect(pool.map(what, {spread: true, ...SIGNATURE, returnErrors: true})))[3] instanceof GLib.Error,
             'errors may be results');
+        const {message} = await getError(collect(pool.map([['return', number(1)], 5], {spread: true, ...SIGNATURE})));
+        assert(message.startsWith('input 1 of a map'), message);
         await pool.close_async(null);
     },
 
@@ -252,10 +307,14 @@ runTests({
             return error;
         };
         const renew = () => pool.forget_call_all(null, null) && pool.invoke(0);
-        function* breaking() {
+        function* breaking(error = new Error('broken')) {
             yield 0;
-            throw new Error('broken');
+            throw error;
         }
+
+        const missing = () => {
+            throw new Error('not there');
+        };
 
         cancellable.cancel();
         await pool.invoke(0);
@@ -265,7 +324,16 @@ runTests({
         await getStarted('a cancelled map', () => collect(pool.map([0], {cancellable})), UNKNOWN);
         await getStarted('a value of a map', () => collect(pool.map([0, () => 1])), NO);
         await getStarted('an input that throws', () => collect(pool.map(breaking())), NO);
+        const ofGLib = new Gio.IOErrorEnum({code: Gio.IOErrorEnum.NOT_FOUND, message: 'nothing'});
+        await getStarted('an input that throws what is of GLib', () => collect(pool.map(breaking(ofGLib))), NO);
+        await getStarted('what cannot be iterated over', () => pool.map({[Symbol.iterator]: missing}), NO);
         await getStarted('an option of a map', () => pool.map([0], {nonsense: 1}), NO);
+        await getStarted('metadata of a map', () => pool.map([0], {metadata: [1]}), NO);
+        await getStarted('an asynchronous iterable', () => pool.map(later([0])), NO);
+        await getStarted('descriptors', () => pool.invokeAllWith({fds: [9999]}, 0), NO);
+        await getStarted('what is no variant', () => pool.call_all_async('x'), NO);
+        await getStarted('what is no cancellable', () => pool.call_all_async(null, null, {}), NO);
+        await getStarted('what is none, and blocks', () => pool.call_all_sync(null, null, {}), NO);
         await getStarted('progress', () => pool.invokeSyncWith({onProgress: () => {}}, 0), NO);
         const error = await getStarted('what throws', () => pool.invokeAll(1), YES);
         assertEqual(error.name, 'RangeError', 'what was thrown');

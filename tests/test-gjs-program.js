@@ -98,6 +98,7 @@ runTests({
 
         for (const options of bad)
             assert(await getError(proxy.invokeWith(options, 'x')) instanceof TypeError, toText(options));
+        assert((await getError(proxy.invokeWith({timeoutMs: '5'}, 'x'))).message.startsWith("the string '5' is no value"), 'of a string');
         const none = {signature: '(sv)', timeoutMs: null, onProgress: undefined, cancellable: null, fds: null};
         assertEqual(await proxy.invokeWith(none, 'return', 5), 5, 'options that say nothing');
         const all = {
@@ -309,13 +310,49 @@ runTests({
         }
         assertEqual(proxy.call_sync(new GLib.Variant('(s)', ['retire']), null).deepUnpack(), 'retired');
         assertEqual(proxy.call_full_sync(new GLib.Variant('(s)', ['retire']), null, null)[0].deepUnpack(), 'retired');
-        for (const way of [() => proxy.invoke(() => 1), () => proxy.invokeSync(() => 1)]) {
+        const ofGLib = new Gio.IOErrorEnum({code: Gio.IOErrorEnum.NOT_FOUND, message: 'nothing'});
+        const throwing = {
+            toJSON() {
+                throw ofGLib;
+            },
+        };
+        const badOptions = [{fds: [9999]}, {cancellable: {}}, {metadata: [1]}, {nonsense: 1}, {timeoutMs: -1}, {signature: 'x'}];
+        const wrong = [
+            () => proxy.invoke(() => 1),
+            () => proxy.invokeSync(() => 1),
+            () => proxy.invoke(throwing),
+            ...badOptions.map(options => () => proxy.invokeWith(options, 'retire')),
+            ...badOptions.map(options => () => proxy.invokeSyncWith(options, 'retire')),
+            () => proxy.call('x'),
+            () => proxy.call(args, {}),
+            () => proxy.call_full(args, {}),
+            () => proxy.call_sync('x'),
+            () => proxy.call_full_sync(args, {}),
+            () => proxy.start('x'),
+        ];
+        for (const [i, way] of wrong.entries()) {
             const {started, process, exit} = await getError((async () => way())());
 
-            assertEqual([started, process, exit], [Afrpc.Started.NO, null, null], 'of what cannot be sent');
+            assertEqual([started, process, exit], [Afrpc.Started.NO, null, null], `of what cannot be sent, ${i}`);
         }
         await proxy.close_async();
         assertEqual((await getError((async () => proxy.call_sync(args, null))())).started, Afrpc.Started.NO, 'at the end');
+    },
+
+    // What cannot be unpacked had been made by a call that was.
+    async startedIfNotUnpacked() {
+        const proxy = makeCProxy();
+        const type = new GLib.VariantType('a()');
+        const many = GLib.Variant.new_from_bytes(type, new GLib.Bytes(new Uint8Array(16 << 20)), false);
+
+        for (const way of [() => proxy.invoke('return', many), () => proxy.invokeSync('return', many)]) {
+            const error = await getError((async () => way())());
+
+            assert(error instanceof RangeError, `it is ${error}`);
+            assertEqual([error.started, error.exit], [Afrpc.Started.YES, null], 'whether it was started');
+            assert(error.process === proxy.get_process(), 'who had it');
+        }
+        await proxy.close_async();
     },
 
     // Loading has no time limit but those of calls, and only killing ends it.
@@ -436,6 +473,29 @@ runTests({
         assertEqual(await proxy.events().next(), {done: true, value: undefined});
     },
 
+    // In a program of its own, which warnings end.
+    async eventsLeft() {
+        const code = `
+            import Afrpc from 'gi://Afrpc?version=1.0';
+            const process = Afrpc.Process.new_exec('gjs');
+            process.eval('export function run(n) { for (let i = 0; i < n; i++) this.event(i); return n; }');
+            const proxy = new Afrpc.Proxy({process, function: 'run'});
+            const events = proxy.events();
+            const call = proxy.invoke(1000);
+            for await (const _event of events)
+                break;
+            await call;
+            await proxy.close_async();`;
+        const [file, stream] = Gio.File.new_tmp('afrpc-XXXXXX.js');
+
+        stream.close(null);
+        file.replace_contents(code, null, false, Gio.FileCreateFlags.NONE, null);
+        const program = Gio.Subprocess.new(['gjs', '-m', file.get_path()], Gio.SubprocessFlags.STDERR_PIPE);
+        const [, , words] = program.communicate_utf8(null, null);
+        file.delete(null);
+        assertEqual(words, '', 'warnings');
+    },
+
     async tooManyEvents() {
         const proxy = makeProxy('act');
         const [few, all] = [proxy.events(3), proxy.events()];
@@ -492,6 +552,39 @@ runTests({
         assertEqual(result.deepUnpack(), 'x', 'the result that a callback gets');
         await new Promise(resolve => proxy.close_async(null, resolve));
         assert(await getError(proxy.call('x')) instanceof Error, 'what is no value');
+    },
+
+    async backendByName() {
+        for (const [backend, expected] of [['sync', 'SYNC'], ['async', 'ASYNC'], [Afrpc.Backend.ASYNC, 'ASYNC'], [0, 'SYNC']]) {
+            for (const Caller of [Afrpc.Proxy, Afrpc.Pool]) {
+                const caller = new Caller({process: Afrpc.Process.new_exec('gjs'), function: 'f', backend});
+                assertEqual(caller.backend, Afrpc.Backend[expected], `of ${backend}`);
+                await caller.close_async();
+            }
+        }
+        for (const backend of ['asynchronous', 2, null])
+            assertThrows(() => new Afrpc.Proxy({process: Afrpc.Process.new_exec('gjs'), function: 'f', backend}), TypeError, 'backend');
+    },
+
+    noArray() {
+        for (const args of [5, 'xy', {a: 1}, null, undefined, new Set([1]), true]) {
+            assertThrows(() => Afrpc.packArgs(args), TypeError, 'are an array');
+            assertThrows(() => Afrpc.packArgs(args, '(ss)'), TypeError, 'are an array');
+        }
+        assertEqual(Afrpc.packArgs(['x', 'y']).print(true), "('x', 'y')");
+    },
+
+    async tooLate() {
+        const process = Afrpc.Process.new_exec('gjs');
+        const ways = [['require', './x.js'], ['eval', ''], ['send_arg', 1], ['send_fd', 0], ['setenv', 'A', 'b', true], ['set_cwd', '/'],
+            ['set_nice', 1], ['set_stderr', Afrpc.Stdio.CAPTURE]];
+
+        process.eval('export function f() {}');
+        const proxy = new Afrpc.Proxy({process, function: 'f'});
+        for (const [name, ...args] of ways)
+            assertThrows(() => process[name](...args), Error, 'before a proxy is made for it');
+        await proxy.invoke();
+        await proxy.close_async();
     },
 
     bursts: () => outsideOfPromises(bursts),

@@ -4,6 +4,7 @@
 #include "test-util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <linux/sched.h>
 #include <pthread.h>
@@ -15,6 +16,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "own-process.h"
+
+#define N_FREE_ENV "AFRPC_TEST_N_FREE"
+#define N_FREE_MAX 30u  /* by then everything works */
+#define N_STARTED 5u    /* with the fewest, and with some more */
+#define N_OCCUPIED 40   /* a worker inherits the limit, and needs less */
 
 typedef enum
 {
@@ -342,6 +350,70 @@ test_group_orphan (gconstpointer way)
   check_crash (GPOINTER_TO_INT (way), ORPHAN, TRUE);
 }
 
+/* A program that has few descriptors left starts a worker, which computes, and dies. */
+static void
+crash_short (Way   way,
+             guint n_free)
+{
+  AfrpcProcess *template = NULL;
+  AfrpcProcess *process = process_new (way, TRUE, &template);
+  AfrpcProxy *proxy;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  guint64 n_fds_max;
+  guint n_events = 0;
+
+  afrpc_process_require (process, TEST_WORKER);
+  if (way == COMMAND)
+    afrpc_process_take_stderr_fd (process, dup (1));
+  proxy = afrpc_proxy_new (process, "act");
+  g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
+  g_signal_connect_swapped (proxy, "event", G_CALLBACK (test_count_cb), &n_events);
+  while (fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 0) < N_OCCUPIED)
+    ;
+  n_fds_max = own_process_limit_fds (own_process_lowest_fd () + n_free);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("start", NULL), NULL, &error);
+  own_process_limit_fds (n_fds_max);
+  if (result == NULL)
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  else
+    afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("spin", NULL), NULL, NULL, NULL);
+  while (result != NULL && n_events == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_print (result != NULL ? "started\n" : "refused\n");
+  kill (getpid (), SIGKILL);
+}
+
+static void
+test_group_short (gconstpointer way)
+{
+  g_autofree char *path = g_strdup_printf ("/group/%s/short", names[GPOINTER_TO_INT (way)]);
+  const char *const argv[] = { "test-group", "-p", path, "--GTestSubprocess", NULL };
+  guint n_started = 0;
+
+  if (g_test_subprocess ())
+    {
+      crash_short (GPOINTER_TO_INT (way), atoi (g_getenv (N_FREE_ENV)));
+      return;
+    }
+
+  g_test_summary ("Where there are too few descriptors there is an error, and no group that would not end with the program");
+  for (guint n_free = 0; n_started < N_STARTED; n_free++)
+    {
+      g_autofree char *number = g_strdup_printf ("%u", n_free);
+      g_autofree char *output = NULL;
+
+      g_assert_cmpuint (n_free, <, N_FREE_MAX);
+      g_setenv (N_FREE_ENV, number, TRUE);
+      output = test_run_to_end (argv, NULL, TEST_RUN_DEFAULT);
+      if (g_str_has_suffix (output, "started\n"))
+        n_started++;
+      else
+        g_assert_true (g_str_has_suffix (output, "refused\n"));
+    }
+  g_unsetenv (N_FREE_ENV);
+}
+
 static void
 test_group_none (gconstpointer way)
 {
@@ -562,6 +634,7 @@ main (int   argc,
         { "crash", test_group_crash }, { "orphan", test_group_orphan }, { "none", test_group_none },
         { "reaped", test_group_reaped }, { "killed-lingering", test_group_linger },
         { "linger", test_group_crash_lingering }, { "leave", test_group_crash_left },
+        { "short", test_group_short },
       };
 
       for (guint i = 0; i < G_N_ELEMENTS (tests); i++)

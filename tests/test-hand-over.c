@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct
@@ -192,6 +193,33 @@ test_hand_over_twice (void)
   g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_set_nice: this is said of a process before*");
   afrpc_process_set_nice (prepared, 1);
   g_test_assert_expected_messages ();
+}
+
+static void
+test_hand_over_on (void)
+{
+  g_test_summary ("Who has taken a process over may hand it on, at once, and however often");
+  for (guint greets = 0; greets < 2; greets++)
+    {
+      AfrpcProcess *process = greets ? test_template_new () : afrpc_process_new ();
+      g_autoptr(AfrpcProxy) proxy = NULL;
+      g_autoptr(GVariant) result = NULL;
+      g_autoptr(GError) error = NULL;
+
+      afrpc_process_require (process, TEST_WORKER);
+      for (guint i = 0; i < 20; i++)
+        {
+          AfrpcProcess *before = process;
+
+          process = take_over (NULL, before);
+          g_object_unref (before);
+        }
+      proxy = afrpc_proxy_new (process, "echo");
+      g_object_unref (process);
+      result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(s)", "x"), NULL, &error);
+      g_assert_no_error (error);
+      g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+    }
 }
 
 static void
@@ -529,6 +557,80 @@ test_hand_over_wrong_pidfd (void)
 }
 
 static void
+assert_call_fails (AfrpcProcess *process, /* (transfer full) */
+                   AfrpcError    code)
+{
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
+  g_autoptr(GError) error = NULL;
+
+  g_object_unref (process);
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, (int) code);
+}
+
+static void
+test_hand_over_wrong_pidfd_forked (void)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL, early = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  const int pidfd = syscall (SYS_pidfd_open, getpid (), 0);
+  Ends ends;
+
+  g_test_summary ("What is forked from a process whose pidfd is another's fails like it, unless it is there before that is known");
+  if (pidfd < 0)
+    {
+      g_test_skip ("there are no pidfds");
+      return;
+    }
+
+  ends = hand_over (prepared);
+  close (ends.pidfd);
+  process = afrpc_process_new_from_fd ("c", ends.fd, pidfd);
+  early = afrpc_process_fork (process);
+  proxy = afrpc_proxy_new (early, "act");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, &error);
+  if (result == NULL)
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  assert_call_fails (afrpc_process_fork (process), AFRPC_ERROR_PROTOCOL);
+  assert_call_fails (g_object_ref (process), AFRPC_ERROR_PROTOCOL);
+}
+
+static void
+test_hand_over_reaped_pidfd (void)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL, child = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL, child_proxy = NULL;
+  const int pid = fork ();
+  int pidfd;
+  Ends ends;
+
+  g_test_summary ("The pidfd of a process that has ended and was reaped is as good as none");
+  if (pid == 0)
+    _exit (0);
+  pidfd = syscall (SYS_pidfd_open, pid, 0);
+  g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+  if (pidfd < 0)
+    {
+      g_test_skip ("there are no pidfds");
+      return;
+    }
+
+  ends = hand_over (prepared);
+  close (ends.pidfd);
+  process = afrpc_process_new_from_fd ("c", ends.fd, pidfd);
+  child = afrpc_process_fork (process);
+  child_proxy = afrpc_proxy_new (child, "act");
+  g_variant_unref (test_call (child_proxy, test_act ("return", NULL), NULL));
+  proxy = afrpc_proxy_new (process, "act");
+  g_variant_unref (test_call (proxy, test_act ("return", NULL), NULL));
+  g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+}
+
+static void
 test_hand_over_host (void)
 {
   g_autoptr(AfrpcProcess) prepared = test_template_new ();
@@ -650,6 +752,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/hand-over/twice", test_hand_over_twice);
+  g_test_add_func ("/hand-over/on", test_hand_over_on);
   g_test_add_func ("/hand-over/lingers", test_hand_over_lingers);
   g_test_add_func ("/hand-over/notify", test_hand_over_notify);
   g_test_add_func ("/hand-over/any-host", test_hand_over_any_host);
@@ -661,6 +764,8 @@ main (int    argc,
   g_test_add_func ("/hand-over/dead-before", test_hand_over_dead_before);
   g_test_add_func ("/hand-over/without-pidfd", test_hand_over_without_pidfd);
   g_test_add_func ("/hand-over/wrong-pidfd", test_hand_over_wrong_pidfd);
+  g_test_add_func ("/hand-over/wrong-pidfd-forked", test_hand_over_wrong_pidfd_forked);
+  g_test_add_func ("/hand-over/reaped-pidfd", test_hand_over_reaped_pidfd);
   g_test_add_func ("/hand-over/host", test_hand_over_host);
   g_test_add_func ("/hand-over/wrong-host", test_hand_over_wrong_host);
   g_test_add_func ("/hand-over/fork", test_hand_over_fork);

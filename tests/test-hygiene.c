@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "own-process.h"
+
 #define LIMIT_WORKER (g_getenv ("AFRPC_TEST_LIMIT_WORKER"))
 #define OUTPUT_ENV "AFRPC_TEST_OUTPUT"
 #define NOBODY 65534
@@ -384,17 +386,13 @@ try_worker (AfrpcProcess  *template, /* (nullable) */
 
 /* Lowers the limit of descriptors, and opens as many as leaves room for @n_free more. */
 static GArray *
-fill_fds (guint          n_free,
-          struct rlimit *before)
+fill_fds (guint    n_free,
+          guint64 *n_fds_max)
 {
   GArray *fillers = g_array_new (FALSE, FALSE, sizeof (int));
-  struct rlimit low;
   int fd;
 
-  getrlimit (RLIMIT_NOFILE, before);
-  low = *before;
-  low.rlim_cur = 100;
-  setrlimit (RLIMIT_NOFILE, &low);
+  *n_fds_max = own_process_limit_fds (100);
   while ((fd = open ("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
     g_array_append_val (fillers, fd);
   for (guint i = 0; i < n_free; i++)
@@ -405,12 +403,12 @@ fill_fds (guint          n_free,
 }
 
 static void
-unfill_fds (GArray              *fillers, /* (transfer full) */
-            const struct rlimit *before)
+unfill_fds (GArray  *fillers, /* (transfer full) */
+            guint64  n_fds_max)
 {
   for (guint i = 0; i < fillers->len; i++)
     close (g_array_index (fillers, int, i));
-  setrlimit (RLIMIT_NOFILE, before);
+  own_process_limit_fds (n_fds_max);
   g_array_unref (fillers);
 }
 
@@ -419,7 +417,7 @@ test_no_fds (gconstpointer forked)
 {
   g_autoptr(AfrpcProcess) template = forked ? new_exec () : NULL;
   guint n_failed = 0, n_before;
-  struct rlimit before;
+  guint64 n_fds_max;
   AfrpcStart start;
 
   g_test_summary ("A program without free descriptors gets an error, loses nothing, and goes on later");
@@ -428,11 +426,11 @@ test_no_fds (gconstpointer forked)
 
   for (guint n_free = 0; n_free < 16; n_free++)
     {
-      GArray *fillers = fill_fds (n_free, &before);
+      GArray *fillers = fill_fds (n_free, &n_fds_max);
 
       if (!try_worker (template, &start))
         n_failed++;
-      unfill_fds (fillers, &before);
+      unfill_fds (fillers, n_fds_max);
       /* What the template makes for nothing goes when that is known. */
       while (test_count_fds () > n_before)
         g_main_context_iteration (NULL, TRUE);
@@ -452,15 +450,15 @@ test_no_fds_blocking (void)
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
   g_auto(Watched) watched = { 0 };
-  struct rlimit before;
+  guint64 n_fds_max;
   GArray *fillers;
 
   g_test_summary ("A blocking call that can be cancelled needs no descriptor");
   watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
   g_variant_unref (test_call (watched.proxy, g_variant_new ("(s)", "x"), NULL));
-  fillers = fill_fds (0, &before);
+  fillers = fill_fds (0, &n_fds_max);
   result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "x"), cancellable, &error);
-  unfill_fds (fillers, &before);
+  unfill_fds (fillers, n_fds_max);
   g_assert_no_error (error);
 }
 
@@ -473,7 +471,7 @@ fork_with_room_for (AfrpcProcess *template,
   g_autoptr(GError) error = NULL;
   g_auto(Watched) watched = { 0 };
   g_auto(Outcome) outcome = { 0 };
-  struct rlimit before;
+  guint64 n_fds_max;
   GArray *fillers;
 
   watch_init (&watched, new_proxy (process, AFRPC_BACKEND_SYNC));
@@ -483,10 +481,10 @@ fork_with_room_for (AfrpcProcess *template,
   afrpc_process_kill (template, SIGSTOP);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  fillers = fill_fds (n_free, &before);
+  fillers = fill_fds (n_free, &n_fds_max);
   afrpc_process_kill (template, SIGCONT);
   outcome_wait (&outcome);
-  unfill_fds (fillers, &before);
+  unfill_fds (fillers, n_fds_max);
 
   if (outcome.error != NULL)
     {
@@ -532,7 +530,7 @@ test_pidfd_lost_lie (void)
   g_autoptr(AfrpcProcess) process = NULL;
   g_auto(Watched) watched = { 0 };
   g_auto(Outcome) outcome = { 0 };
-  struct rlimit before;
+  guint64 n_fds_max;
   GArray *fillers;
 
   g_test_summary ("A process that a template names, and whose descriptor found no room, is signalled only if it is ours");
@@ -545,7 +543,7 @@ test_pidfd_lost_lie (void)
   afrpc_process_kill (template, SIGSTOP);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  fillers = fill_fds (0, &before);
+  fillers = fill_fds (0, &n_fds_max);
   afrpc_process_kill (template, SIGCONT);
   while (!outcome.done)
     {
@@ -553,7 +551,7 @@ test_pidfd_lost_lie (void)
       afrpc_process_kill (process, SIGKILL);
       g_main_context_iteration (NULL, TRUE);
     }
-  unfill_fds (fillers, &before);
+  unfill_fds (fillers, n_fds_max);
   g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
   g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
 }
@@ -735,6 +733,133 @@ test_forked_program_closing (void)
   g_assert_nonnull (result);
 }
 
+/* Returns: what went wrong in a process that uses what it has inherited, or 0 */
+static int
+use_inherited (AfrpcCaller *caller)
+{
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (afrpc_caller_call_sync (caller, test_act ("return", g_variant_new_uint32 (77)), NULL, &error) != NULL ||
+      !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED) || strstr (error->message, "forked from") == NULL)
+    return 1;
+  call = afrpc_caller_start (caller, test_act ("return", NULL), NULL);
+  while (!afrpc_call_is_settled (call))
+    g_main_context_iteration (NULL, TRUE);
+  if (afrpc_call_get_started (call) != AFRPC_STARTED_NO)
+    return 2;
+  afrpc_caller_close (caller);
+  afrpc_caller_kill (caller);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_object_unref (caller);
+
+  return 0;
+}
+
+static void
+fork_using (AfrpcCaller *caller)
+{
+  const int pid = fork ();
+  int status;
+
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    _exit (use_inherited (caller));
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+}
+
+static void
+forking_cb (GObject      *object,
+            GAsyncResult *result,
+            gpointer      has_forked)
+{
+  g_autoptr(GVariant) value = test_call_finish (object, result, NULL, NULL);
+
+  g_assert_nonnull (value);
+  fork_using (AFRPC_CALLER (object));
+  *(gboolean *) has_forked = TRUE;
+}
+
+static void
+test_forked_program_used (gconstpointer kind)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcCaller) caller = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  gboolean has_forked = FALSE;
+
+  g_test_summary ("A process that the program has forked is refused the program's workers, whatever it does with them");
+  if (g_str_equal (kind, "pool"))
+    {
+      caller = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "act", "max-workers", 2, NULL);
+      g_signal_connect (caller, "notify", G_CALLBACK (test_ignore_cb), NULL);
+      g_assert_nonnull (afrpc_pool_get_workers (AFRPC_POOL (caller))); /* has it look what has changed */
+    }
+  else
+    {
+      const gboolean is_async = g_str_equal (kind, "async");
+
+      caller = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", is_async ? "act_async" : "act", "backend",
+                             is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC, NULL);
+    }
+  g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL));
+  /* What there is to be told of it is told by the program. */
+  call = afrpc_caller_start (caller, test_act ("return", NULL), NULL);
+  fork_using (caller);
+  g_variant_unref (afrpc_call_wait_sync (call, NULL, NULL));
+  for (guint32 i = 0; i < 3; i++)
+    {
+      g_autoptr(GVariant) value = afrpc_caller_call_sync (caller, test_act ("return", g_variant_new_uint32 (i)), NULL, NULL);
+      g_autofree char *text = NULL, *expected = g_strdup_printf ("uint32 %u", i);
+
+      g_assert_nonnull (value);
+      text = g_variant_print (value, TRUE);
+      g_assert_nonnull (strstr (text, expected));
+    }
+  /* Where the program is told something */
+  afrpc_caller_call (caller, test_act ("return", NULL), NULL, forking_cb, &has_forked);
+  test_iterate_until (&has_forked);
+  g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL));
+  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
+}
+
+static void
+test_forked_program_context (void)
+{
+  GMainContext *context = g_main_context_new ();
+  g_autoptr(AfrpcCaller) caller = NULL;
+  g_autoptr(GError) error = NULL;
+  int pid, status;
+
+  g_test_summary ("A process that the program has forked may use, and let go of, a main context that it has inherited");
+  g_main_context_push_thread_default (context);
+  caller = AFRPC_CALLER (test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL));
+  for (guint i = 0; i < 3; i++)
+    {
+      pid = fork ();
+      g_assert_no_errno (pid);
+      if (pid == 0)
+        {
+          if ((i > 0 && afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL) != NULL) || (i > 1 && !call_new ()))
+            _exit (1);
+          g_main_context_pop_thread_default (context);
+          g_main_context_unref (context);
+          _exit (0);
+        }
+      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+      g_assert_cmpint (status, ==, 0);
+      g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, &error));
+      g_assert_no_error (error);
+    }
+  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
+  g_clear_object (&caller);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -754,6 +879,10 @@ main (int   argc,
   g_test_add_func ("/hygiene/pidfd-lost-lie", test_pidfd_lost_lie);
   g_test_add_func ("/hygiene/forked-program", test_forked_program);
   g_test_add_func ("/hygiene/forked-program/closing", test_forked_program_closing);
+  g_test_add_data_func ("/hygiene/forked-program/used/sync", "sync", test_forked_program_used);
+  g_test_add_data_func ("/hygiene/forked-program/used/async", "async", test_forked_program_used);
+  g_test_add_data_func ("/hygiene/forked-program/used/pool", "pool", test_forked_program_used);
+  g_test_add_func ("/hygiene/forked-program/context", test_forked_program_context);
   g_test_add_func ("/hygiene/small-files", test_small_files);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);
 

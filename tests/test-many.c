@@ -10,11 +10,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "own-process.h"
 
 #define N_WORKERS 40
 #define N_DIRECT_MAX 4      /* polled by the main context itself */
@@ -277,15 +278,12 @@ test_many_at_once (void)
 {
   g_autoptr(AfrpcProcess) template = test_template_new ();
   g_autoptr(GPtrArray) proxies = g_ptr_array_new_with_free_func (g_object_unref);
-  struct rlimit before, limit;
+  guint64 n_fds_max;
   guint n = 0;
 
   g_test_summary ("As many workers as fit in the limit of descriptors can be started at once");
   g_free (test_describe_start (afrpc_process_fork (template)));
-  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
-  limit = before;
-  limit.rlim_cur = test_count_fds () + 3 * N_AT_ONCE + 3 * 40;
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  n_fds_max = own_process_limit_fds (test_count_fds () + 3 * N_AT_ONCE + 3 * 40);
   for (guint i = 0; i < N_AT_ONCE; i++)
     {
       g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
@@ -298,7 +296,7 @@ test_many_at_once (void)
     g_main_context_iteration (NULL, TRUE);
   for (guint i = 0; i < N_AT_ONCE; i++)
     g_assert_true (afrpc_caller_close_sync (proxies->pdata[i], NULL, NULL));
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  own_process_limit_fds (n_fds_max);
 }
 
 static void
@@ -309,14 +307,11 @@ test_many_no_room (void)
   g_autoptr(AfrpcProxy) proxy = NULL;
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
-  struct rlimit limit, before;
+  guint64 n_fds_max;
 
   g_test_summary ("Who runs into the limit of open files is told which it is, and goes on with what he has");
   crowd_init (&crowd, AFRPC_STDIO_CAPTURE, 2);
-  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
-  limit = before;
-  limit.rlim_cur = test_count_fds () - 1;
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  n_fds_max = own_process_limit_fds (test_count_fds () - 1);
 
   process = afrpc_process_fork (crowd.template);
   proxy = afrpc_proxy_new (process, "echo");
@@ -326,7 +321,7 @@ test_many_no_room (void)
   g_assert_nonnull (strstr (error->message, "RLIMIT_NOFILE"));
   call (crowd.proxies[0], 1);
 
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  own_process_limit_fds (n_fds_max);
   crowd_grow (&crowd, 1);
 }
 

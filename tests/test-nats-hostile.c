@@ -131,9 +131,7 @@ test_nats_hostile (void)
         g_ptr_array_remove_range (ear.heard, 0, ear.heard->len - 500);
       g_mutex_unlock (&ear.lock);
     }
-  natsSubscription_Unsubscribe (subscription);
-  natsSubscription_Destroy (subscription);
-  g_assert_cmpint (natsConnection_Flush (connection), ==, NATS_OK);
+  nats_unsubscribe (connection, subscription);
   natsConnection_Destroy (connection);
 
   other = nats_caller_new (&nats);

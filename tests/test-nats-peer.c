@@ -1,222 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "nats-case.h"
+#include "nats-peer.h"
 
-#include <nats/nats.h>
 #include <signal.h>
-#include <string.h>
 
 #include "nats/afrpc-nats-caller-parts.h"
 
 /* One side of the protocol at a time, with the other one played by the test: what has to be right though messages are lost, come
  * twice or late. */
 
-#define OWN_ID G_GUINT64_CONSTANT (4711)
-#define OWN_INBOX "peer.inbox"
-
-typedef struct
-{
-  NatsServer nats;
-  natsConnection *connection;
-  natsSubscription *subscription;
-  GAsyncQueue *messages; /* (element-type GBytes) */
-  char *other;           /* (nullable): the inbox of the other side */
-  guint64 last_id;       /* as a caller: of its calls, as it says itself */
-} Peer;
-
-typedef struct
-{
-  guint type;
-  guint flags;
-  guint64 id;
-  GVariant *body; /* (nullable) */
-  guint64 total;  /* of a large message of which this is a part */
-  guint64 end;    /* of that part */
-  gboolean is_for_all; /* who serve the subject */
-} Said;
-
-static void
-said_free (gpointer data)
-{
-  Said *said = data;
-
-  g_clear_pointer (&said->body, g_variant_unref);
-  g_free (said);
-}
-
-static const char *
-get_type (guint type)
-{
-  switch (type)
-    {
-    case AFRPC_NATS_DEMAND:
-      return "(sutt)";
-    case AFRPC_NATS_CALL:
-      return "(a{sv}v)";
-    case AFRPC_NATS_GRANT:
-      return "(ssuut)";
-    case AFRPC_NATS_RESULT:
-    case AFRPC_NATS_PROGRESS:
-      return "v";
-    case AFRPC_NATS_ERROR:
-      return "(isis)";
-    case AFRPC_NATS_REFUSED:
-      return "s";
-    case AFRPC_NATS_BEAT:
-      return "at";
-    case AFRPC_NATS_RECEIVED:
-      return "t";
-    default:
-      return NULL;
-    }
-}
-
-static void
-heard_cb (natsConnection   *connection,
-          natsSubscription *subscription,
-          natsMsg          *message,
-          void             *data)
-{
-  Peer *peer = data;
-  g_autoptr(GBytes) bytes = g_bytes_new (natsMsg_GetData (message), natsMsg_GetDataLength (message));
-  const gboolean is_for_all = g_str_has_suffix (natsMsg_GetSubject (message), ".all");
-  g_auto(AfrpcNatsReader) reader = { 0 };
-  AfrpcNatsFrame frame;
-
-  natsMsg_Destroy (message);
-  if (!afrpc_nats_reader_init (&reader, bytes, NULL))
-    return;
-  while (afrpc_nats_reader_next (&reader, &frame, NULL) > 0)
-    {
-      Said *said = g_new0 (Said, 1);
-
-      said->type = frame.type;
-      said->flags = frame.flags;
-      said->id = frame.id;
-      said->is_for_all = is_for_all;
-      if (get_type (frame.type) != NULL)
-        said->body = afrpc_nats_reader_value (&reader, &frame, get_type (frame.type), NULL);
-      if (frame.type == AFRPC_NATS_CHUNK)
-        {
-          const guint8 *part = (const guint8 *) g_bytes_get_data (bytes, NULL) + frame.offset;
-
-          memcpy (&said->total, part, 8);
-          memcpy (&said->end, part + 8, 8);
-          said->total = GUINT64_FROM_LE (said->total);
-          said->end = GUINT64_FROM_LE (said->end) + frame.size - 16;
-        }
-      g_async_queue_push (peer->messages, said);
-    }
-  g_main_context_wakeup (NULL);
-}
-
-static void
-peer_init (Peer       *peer,
-           const char *subject) /* (nullable): which it serves */
-{
-  memset (peer, 0, sizeof *peer);
-  nats_server_init (&peer->nats, NULL);
-  peer->messages = g_async_queue_new_full (said_free);
-  g_assert_cmpint (natsConnection_ConnectTo (&peer->connection, peer->nats.url), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Subscribe (&peer->subscription, peer->connection, subject != NULL ? subject : OWN_INBOX ".>",
-                                             heard_cb, peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
-}
-
-static void
-peer_end (Peer *peer)
-{
-  natsSubscription_Unsubscribe (peer->subscription);
-  natsSubscription_Destroy (peer->subscription);
-  natsConnection_Close (peer->connection);
-  natsConnection_Destroy (peer->connection);
-  g_async_queue_unref (peer->messages);
-  g_free (peer->other);
-  nats_server_clear (&peer->nats);
-}
-
-/* Says one thing. @body: (nullable) (transfer floating) */
-static void
-say (Peer       *peer,
-     const char *subject, /* (nullable): to the other's inbox */
-     guint       type,
-     guint       flags,
-     guint64     id,
-     GVariant   *body)
-{
-  g_autofree char *inbox = peer->other != NULL ? g_strconcat (peer->other, ".m", NULL) : NULL;
-  GByteArray *message = afrpc_nats_message_new (OWN_ID);
-
-  afrpc_nats_message_add (message, type, flags, id, body);
-  g_assert_cmpint (natsConnection_PublishRequest (peer->connection, subject != NULL ? subject : inbox, OWN_INBOX ".n.1", message->data,
-                                                  message->len), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
-  g_byte_array_unref (message);
-}
-
-/* The next thing of a kind that the other says; what else it says is left out. */
+/* The next thing that the other side says. */
 static Said *
-hear (Peer  *peer,
-      guint  type)
-{
-  for (;;)
-    {
-      Said *said = g_async_queue_try_pop (peer->messages);
-
-      if (said != NULL && said->type == type)
-        return said;
-      if (said != NULL)
-        said_free (said);
-      else
-        g_main_context_iteration (NULL, TRUE);
-    }
-}
-
-static void
-hear_of (Peer    *peer,
-         guint    type,
-         guint64  id)
+hear_any (Peer *peer)
 {
   Said *said;
 
-  do
-    {
-      said = hear (peer, type);
-      if (said->id == id)
-        {
-          said_free (said);
-          return;
-        }
-      said_free (said);
-    }
-  while (TRUE);
-}
+  while ((said = g_async_queue_try_pop (peer->messages)) == NULL)
+    g_main_context_iteration (NULL, TRUE);
 
-static GVariant *
-new_call (guint32 n)
-{
-  return g_variant_new ("(a{sv}v)", NULL, g_variant_new ("(sv)", "return", g_variant_new_uint32 (n)));
-}
-
-/* As a caller: gets a grant, and knows where its server is. */
-static void
-demand (Peer *peer)
-{
-  Said *grant;
-  guint32 n = 0;
-
-  do
-    {
-      say (peer, NATS_SUBJECT, AFRPC_NATS_DEMAND, 0, 1, g_variant_new ("(sutt)", OWN_INBOX, 1, G_GUINT64_CONSTANT (1000000), peer->last_id));
-      g_main_context_iteration (NULL, FALSE);
-      grant = g_async_queue_try_pop (peer->messages);
-      if (grant != NULL && grant->type == AFRPC_NATS_GRANT)
-        {
-          g_clear_pointer (&peer->other, g_free);
-          g_variant_get (grant->body, "(ssuut)", &peer->other, NULL, &n, NULL, NULL);
-        }
-      g_clear_pointer (&grant, said_free);
-    }
-  while (n == 0);
+  return said;
 }
 
 static void
@@ -251,6 +52,14 @@ test_nats_peer_calls (void)
   hear_of (&peer, AFRPC_NATS_REFUSED, 12);
   g_assert_cmpuint (afrpc_nats_server_get_n_calls_done (serving.server), ==, n_done);
 
+  /* It comes again when its outcome has been heard. */
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 13, new_call (4));
+  hear_of (&peer, AFRPC_NATS_RESULT, 13);
+  say (&peer, NULL, AFRPC_NATS_ACK, 0, 13, NULL);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 13, new_call (4));
+  hear_of (&peer, AFRPC_NATS_REFUSED, 13);
+  g_assert_cmpuint (afrpc_nats_server_get_n_calls_done (serving.server), ==, n_done + 1);
+
   /* Acknowledged, it is forgotten: then it is as if it had never come. */
   say (&peer, NULL, AFRPC_NATS_ACK, 0, 10, NULL);
   say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10, NULL);
@@ -274,17 +83,17 @@ test_nats_peer_forgotten (void)
   demand (&peer);
   say (&peer, NULL, AFRPC_NATS_CALL, 0, 10, g_variant_new ("(a{sv}v)", NULL, test_act ("until-cancelled", NULL)));
   hear_of (&peer, AFRPC_NATS_STARTED, 10);
-  g_assert_cmpint (natsSubscription_Unsubscribe (peer.subscription), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  nats_unsubscribe (peer.connection, peer.subscription);
   while (afrpc_nats_server_get_n_callers (serving.server) > 0)
     g_main_context_iteration (NULL, TRUE);
-  natsSubscription_Destroy (peer.subscription);
-  g_assert_cmpint (natsConnection_Subscribe (&peer.subscription, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  peer.subscription = peer_listen (&peer);
 
   /* To a server that does not know it */
   say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10, NULL);
   hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
   say (&peer, NULL, AFRPC_NATS_CANCEL, 0, 10, NULL);
+  hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
+  say (&peer, NULL, AFRPC_NATS_RECALL, 0, 10, NULL);
   hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
   say (&peer, NULL, AFRPC_NATS_CALL, 0, 11, new_call (1));
   hear_of (&peer, AFRPC_NATS_REFUSED, 11);
@@ -301,6 +110,52 @@ test_nats_peer_forgotten (void)
   hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
   say (&peer, NULL, AFRPC_NATS_QUERY, 0, 12, NULL);
   hear_of (&peer, AFRPC_NATS_REFUSED, 12);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
+/* NATS goes and comes back; the peer is there again before the other side sees anything of it. */
+static void
+restart_nats (Peer *peer)
+{
+  nats_server_kill (&peer->nats, SIGKILL);
+  while (natsConnection_Status (peer->connection) == NATS_CONN_STATUS_CONNECTED)
+    g_thread_yield ();
+  nats_server_start (&peer->nats);
+  while (natsConnection_Status (peer->connection) != NATS_CONN_STATUS_CONNECTED)
+    g_usleep (1000);
+  g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
+}
+
+static void
+test_nats_peer_started_again (void)
+{
+  Serving serving;
+  Peer peer;
+  Said *said;
+  guint n_beats = 0;
+
+  g_test_summary ("A server whose connection comes back says again of what runs that it has been begun");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "max-calls", 1, "beat-ms", 20, "caller-timeout-ms", 60000, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 10, g_variant_new ("(a{sv}v)", NULL, test_act ("until-cancelled", NULL)));
+  hear_of (&peer, AFRPC_NATS_STARTED, 10);
+  restart_nats (&peer);
+  while ((said = g_async_queue_try_pop (peer.messages)) != NULL)
+    said_free (said);
+  for (;;)
+    {
+      const gboolean is_started = (said = hear_any (&peer))->type == AFRPC_NATS_STARTED;
+
+      n_beats += said->type == AFRPC_NATS_BEAT;
+      said_free (said);
+      if (is_started)
+        break;
+      g_assert_cmpuint (n_beats, <, 5);
+    }
   say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
   serving_clear (&serving);
   peer_end (&peer);
@@ -334,54 +189,9 @@ test_nats_peer_no_room (void)
   peer_end (&peer);
 }
 
-/* As a server: answers the next demand. */
-static void
-grant (Peer    *peer,
-       guint32  beat_ms)
-{
-  Said *said = hear (peer, AFRPC_NATS_DEMAND);
-
-  g_clear_pointer (&peer->other, g_free);
-  g_variant_get (said->body, "(sutt)", &peer->other, NULL, NULL, NULL);
-  say (peer, NULL, AFRPC_NATS_GRANT, 0, said->id,
-       g_variant_new ("(ssuut)", OWN_INBOX, "the test", 1, beat_ms, G_GUINT64_CONSTANT (1000000)));
-  said_free (said);
-}
-
-static guint64
-hear_call (Peer *peer)
-{
-  Said *said = hear (peer, AFRPC_NATS_CALL);
-  const guint64 id = said->id;
-
-  said_free (said);
-
-  return id;
-}
-
-/* Has the peer hear what is said to it. */
-static natsSubscription *
-peer_listen (Peer *self)
-{
-  natsSubscription *inbox = NULL;
-
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, self->connection, OWN_INBOX ".>", heard_cb, self), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (self->connection), ==, NATS_OK);
-
-  return inbox;
-}
-
-static void
-peer_end_listening (natsSubscription *inbox)
-{
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
-}
-
 static void
 test_nats_peer_refused (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -389,9 +199,7 @@ test_nats_peer_refused (void)
   guint64 first, second;
 
   g_test_summary ("A call that is refused is made again, with another number; an outcome that comes twice is one");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 60000);
   first = hear_call (&peer);
@@ -405,9 +213,7 @@ test_nats_peer_refused (void)
     say (&peer, NULL, AFRPC_NATS_RESULT, 0, second, g_variant_new_variant (g_variant_new_string ("right")));
   value = wait_value (call);
   g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "right");
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 static void
@@ -439,34 +245,26 @@ check_forgotten (AfrpcNatsCaller *caller,
 static void
 test_nats_peer_forgetful (void)
 {
-  natsSubscription *inbox = NULL;
   AfrpcNatsCaller *caller;
   Peer peer;
 
   g_test_summary ("A call that its server has forgotten may have been begun: it is made again only if it may be");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   check_forgotten (caller, &peer, FALSE);
   check_forgotten (caller, &peer, TRUE);
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 static void
 test_nats_peer_not_named (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   AfrpcNatsCaller *caller;
   Peer peer;
   guint64 id;
 
   g_test_summary ("A call that a server does not name is asked for; and one that it names and nobody has is acknowledged");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 60000);
   id = hear_call (&peer);
@@ -476,15 +274,12 @@ test_nats_peer_not_named (void)
   hear_of (&peer, AFRPC_NATS_ACK, 4712);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("found")));
   g_variant_unref (wait_value (call));
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 static void
 test_nats_peer_silent (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -492,9 +287,7 @@ test_nats_peer_silent (void)
   guint64 first;
 
   g_test_summary ("A server that says nothing is asked before it is taken for dead: it may never have got the call");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 2000);
   first = hear_call (&peer);
@@ -503,9 +296,7 @@ test_nats_peer_silent (void)
   grant (&peer, 60000);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, hear_call (&peer), g_variant_new_variant (g_variant_new_string ("done")));
   value = wait_value (call);
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 /* Until all parts of a large message have come, of which @ms after each it is said how much is there. */
@@ -537,7 +328,6 @@ new_large (gsize size)
 static void
 test_nats_peer_slowly (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -545,9 +335,7 @@ test_nats_peer_slowly (void)
   Said *first;
 
   g_test_summary ("A server that gets a large call slowly is not dead: it says how much has come. What is lost comes again");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, new_large (300000));
   grant (&peer, 250);
   take_slowly (&peer, 150);
@@ -574,15 +362,163 @@ test_nats_peer_slowly (void)
   said_free (first);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, 2, g_variant_new_variant (g_variant_new_string ("done")));
   g_variant_unref (wait_value (call));
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
+}
+
+static void
+test_nats_peer_silent_parts (void)
+{
+  const gint64 begin_us = g_get_monotonic_time ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  AfrpcCall *calls[3];
+  AfrpcNatsCaller *caller;
+  Peer peer;
+
+  g_test_summary ("A server that says nothing of a large call is dead, however often parts are sent again; what it has parts of, or "
+                  "what waits behind that, was not begun");
+  afrpc_call_options_set_idempotent (options, TRUE);
+  caller = peer_serve (&peer);
+  calls[0] = call_start (caller, new_large (300000));
+  grant_many (&peer, 3, 500);
+  said_free (hear (&peer, AFRPC_NATS_CHUNK));
+  calls[1] = call_start (caller, g_variant_new ("(i)", 1));
+  calls[2] = afrpc_caller_start (AFRPC_CALLER (caller), new_large (100000), options);
+  while (!afrpc_call_is_settled (calls[0]) && g_get_monotonic_time () < begin_us + 4 * G_USEC_PER_SEC)
+    g_main_context_iteration (NULL, FALSE);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(GError) error = NULL;
+
+      g_assert_true (afrpc_call_is_settled (calls[i]));
+      error = wait_error (calls[i]);
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+      g_assert_cmpint (afrpc_call_get_started (calls[i]), ==, AFRPC_STARTED_NO);
+      g_object_unref (calls[i]);
+    }
+  grant (&peer, 60000);
+  take_slowly (&peer, 0);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 4, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (calls[2]));
+  g_object_unref (calls[2]);
+  peer_serve_end (&peer, caller);
+}
+
+static void
+test_nats_peer_lost_parts (void)
+{
+  g_autoptr(AfrpcCall) call = NULL;
+  AfrpcNatsCaller *caller;
+  gboolean is_again = FALSE;
+  guint64 end = 0;
+  Peer peer;
+
+  g_test_summary ("A server that parts of a large call do not reach is asked whether it is there, until they are sent again");
+  caller = peer_serve (&peer);
+  call = call_start (caller, new_large (300000));
+  grant (&peer, 100);
+  /* Otherwise it would be dead after 0.3 s; they are sent again after 1 s. */
+  while (!is_again)
+    {
+      Said *said = g_async_queue_try_pop (peer.messages);
+
+      g_assert_false (afrpc_call_is_settled (call));
+      if (said == NULL)
+        {
+          g_main_context_iteration (NULL, TRUE);
+          continue;
+        }
+      if (said->type == AFRPC_NATS_QUERY)
+        {
+          g_assert_cmpuint (said->id, ==, 0);
+          say (&peer, NULL, AFRPC_NATS_FORGOTTEN, 0, 0, NULL);
+        }
+      is_again = said->type == AFRPC_NATS_CHUNK && said->end <= end;
+      if (said->type == AFRPC_NATS_CHUNK)
+        end = said->end;
+      said_free (said);
+    }
+  say (&peer, NULL, AFRPC_NATS_RECEIVED, 0, 1, g_variant_new_uint64 (end));
+  take_slowly (&peer, 0);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 1, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (call));
+  peer_serve_end (&peer, caller);
+}
+
+/* Until all parts of a large message have been sent, of which nobody says that they have come. */
+static void
+take_whole (Peer *peer)
+{
+  gboolean is_whole = FALSE;
+
+  while (!is_whole)
+    {
+      Said *said = hear (peer, AFRPC_NATS_CHUNK);
+
+      is_whole = said->end == said->total;
+      said_free (said);
+    }
+}
+
+static void
+test_nats_peer_settled_parts (void)
+{
+  AfrpcCall *calls[4];
+  AfrpcNatsCaller *caller;
+  guint n_again = 0;
+  Said *said;
+  Peer peer;
+
+  g_test_summary ("Parts of a call that has its outcome are not sent again: others do not wait until they have arrived");
+  caller = peer_serve (&peer);
+  calls[0] = call_start (caller, new_large (90000));
+  grant_many (&peer, 3, 60000);
+  take_whole (&peer);
+  calls[1] = call_start (caller, new_large (90000));
+  /* It has got it, though that has not been heard. */
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 1, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (calls[0]));
+  while ((said = hear (&peer, AFRPC_NATS_CHUNK))->id == 1)
+    {
+      said_free (said);
+      g_assert_cmpuint (++n_again, <, 6);
+    }
+  said_free (said);
+
+  /* Nor is one that goes back to the queue. */
+  take_whole (&peer);
+  say (&peer, NULL, AFRPC_NATS_REFUSED, 0, 2, g_variant_new_string ("not today"));
+  said = hear (&peer, AFRPC_NATS_CHUNK);
+  g_assert_cmpuint (said->id, ==, 3);
+  said_free (said);
+  take_whole (&peer);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 3, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (calls[1]));
+
+  /* Nor does one wait for ever that its server has gone with. */
+  calls[2] = call_start (caller, new_large (90000));
+  grant_many (&peer, 2, 60000);
+  take_whole (&peer);
+  calls[3] = call_start (caller, new_large (90000));
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 4, g_variant_new_variant (g_variant_new_string ("done")));
+  nats_unsubscribe (peer.connection, peer.inbox);
+  while ((said = g_async_queue_try_pop (peer.messages)) != NULL)
+    said_free (said);
+  g_variant_unref (wait_value (calls[2]));
+  /* It has heard that nobody has got it. */
+  said_free (hear (&peer, AFRPC_NATS_DEMAND));
+  peer.inbox = peer_listen (&peer);
+  grant (&peer, 60000);
+  take_whole (&peer);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 6, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (calls[3]));
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    g_object_unref (calls[i]);
+  peer_serve_end (&peer, caller);
 }
 
 static void
 test_nats_peer_given_up (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(AfrpcCall) next = NULL;
   g_autoptr(GError) error = NULL;
@@ -590,9 +526,7 @@ test_nats_peer_given_up (void)
   Peer peer;
 
   g_test_summary ("A call that is given up before all of it was sent has not been begun; a server that does not want it has not got it");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, new_large (300000));
   grant (&peer, 60000);
   said_free (hear (&peer, AFRPC_NATS_CHUNK));
@@ -615,9 +549,7 @@ test_nats_peer_given_up (void)
   take_slowly (&peer, 0);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, 3, g_variant_new_variant (g_variant_new_string ("done")));
   g_variant_unref (wait_value (next));
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 /* Returns: (transfer full) */
@@ -645,7 +577,6 @@ check_cancelled (AfrpcCall    *call, /* (transfer full) */
 static void
 test_nats_peer_cancelled (void)
 {
-  natsSubscription *inbox;
   AfrpcNatsCaller *caller;
   AfrpcCall *call;
   Peer peer;
@@ -653,9 +584,7 @@ test_nats_peer_cancelled (void)
 
   g_test_summary ("Of a call that is cancelled it is known at once whether it was begun, if its server has said so, or has not got it; "
                   "otherwise once it says so");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
 
   /* Nobody has it. */
   call = call_start (caller, g_variant_new ("(i)", 1));
@@ -687,9 +616,7 @@ test_nats_peer_cancelled (void)
   call = call_start (caller, g_variant_new ("(i)", 4));
   hear_call (&peer);
   check_cancelled (cancel_one (call, AFRPC_STARTED_UNKNOWN), AFRPC_STARTED_UNKNOWN);
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 static void
@@ -718,7 +645,7 @@ test_nats_peer_gone (void)
       is_over = part->end == part->total;
       said_free (part);
     }
-  peer_end_listening (inbox);
+  nats_unsubscribe (peer.connection, inbox);
   error = wait_error (call);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_UNKNOWN);
@@ -760,9 +687,31 @@ test_nats_peer_drain (void)
 }
 
 static void
+test_nats_peer_drain_silent (void)
+{
+  const gint64 begin_us = g_get_monotonic_time ();
+  gboolean is_over = FALSE;
+  Serving serving;
+  Peer peer;
+
+  g_test_summary ("But not for one that takes nothing more of it, however often that is sent again");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 1, g_variant_new ("(a{sv}v)", NULL, act_u ("bytes", 300000)));
+  said_free (hear (&peer, AFRPC_NATS_CHUNK));
+  afrpc_nats_server_stop_async (serving.server, NULL, peer_stopped_cb, &is_over);
+  while (!is_over && g_get_monotonic_time () < begin_us + 6 * G_USEC_PER_SEC)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_true (is_over);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_unwanted (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GError) error = NULL;
   AfrpcNatsCaller *caller;
@@ -770,9 +719,7 @@ test_nats_peer_unwanted (void)
   guint64 id;
 
   g_test_summary ("A server that was taken for dead is told that nobody wants what it has");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 20);
   id = hear_call (&peer);
@@ -782,15 +729,12 @@ test_nats_peer_unwanted (void)
   hear_of (&peer, AFRPC_NATS_ACK, id);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("late")));
   hear_of (&peer, AFRPC_NATS_ACK, id);
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 static void
 test_nats_peer_too_large (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GError) error = NULL;
   AfrpcNatsCaller *caller;
@@ -798,9 +742,7 @@ test_nats_peer_too_large (void)
   Peer peer;
 
   g_test_summary ("A call that is larger than its server takes is refused at once");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, new_large (1000001));
   grant (&peer, 60000);
   begin_us = g_get_monotonic_time ();
@@ -808,23 +750,18 @@ test_nats_peer_too_large (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
   /* Otherwise the next that happens is that it asks for room again, after 100 ms, and no server is heard for a minute. */
   g_test_message ("after %.1f ms", (g_get_monotonic_time () - begin_us) / 1000.0);
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 static void
 test_nats_peer_idle (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   AfrpcNatsCaller *caller;
   Peer peer;
 
   g_test_summary ("A server without calls is asked whether it is there, and stays if it answers; without room it is forgotten");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 10);
   say (&peer, NULL, AFRPC_NATS_RESULT, AFRPC_NATS_FLAG_CREDIT, hear_call (&peer), g_variant_new_variant (g_variant_new_string ("done")));
@@ -837,9 +774,7 @@ test_nats_peer_idle (void)
   say (&peer, NULL, AFRPC_NATS_REVOKE, 0, 1, NULL);
   while (afrpc_nats_caller_get_n_servers (caller) > 0)
     g_main_context_iteration (NULL, TRUE);
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 /* The peer has given room for one of several calls, and takes it back. Returns: whether all are asked for some at once: the caller
@@ -868,7 +803,7 @@ asks_all_again (Peer *peer)
 static void
 test_nats_peer_revoked (void)
 {
-  natsSubscription *inbox, *all = NULL;
+  natsSubscription *inbox, *all;
   AfrpcNatsCaller *caller;
   Peer peer;
   guint n_tries = 0;
@@ -876,17 +811,121 @@ test_nats_peer_revoked (void)
   g_test_summary ("A caller whose calls still wait when a server takes its room back asks for more at once, and not when it is tired");
   peer_init (&peer, NATS_SUBJECT);
   inbox = peer_listen (&peer);
-  g_assert_cmpint (natsConnection_Subscribe (&all, peer.connection, NATS_SUBJECT ".all", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  all = peer_listen_to (&peer, NATS_SUBJECT ".all");
   caller = nats_caller_new (&peer.nats);
   for (guint i = 0; i < 20; i++)
     afrpc_caller_call (AFRPC_CALLER (caller), g_variant_new ("(i)", 1), NULL, NULL, NULL);
   while (!asks_all_again (&peer))
     g_assert_cmpuint (++n_tries, <, 5);
   afrpc_caller_kill (AFRPC_CALLER (caller));
-  peer_end_listening (all);
-  peer_end_listening (inbox);
+  nats_unsubscribe (peer.connection, all);
+  nats_unsubscribe (peer.connection, inbox);
   nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
+ignored_cb (natsConnection   *connection,
+            natsSubscription *subscription,
+            natsMsg          *message,
+            void             *data)
+{
+  natsMsg_Destroy (message);
+}
+
+static void
+test_nats_peer_frozen (void)
+{
+  natsSubscription *frozen[20];
+  g_autoptr(AfrpcCall) call = NULL;
+  AfrpcNatsCaller *caller;
+  gboolean is_asking = FALSE;
+  guint64 id = 0;
+  Said *said;
+  Peer peer;
+
+  g_test_summary ("Where most who serve say nothing, and NATS has not missed them yet, the one that lives is found");
+  peer_init (&peer, NATS_SUBJECT ".all");
+  peer.inbox = peer_listen (&peer);
+  for (guint i = 0; i < G_N_ELEMENTS (frozen); i++)
+    g_assert_cmpint (natsConnection_QueueSubscribe (&frozen[i], peer.connection, NATS_SUBJECT, "afrpc", ignored_cb, NULL), ==, NATS_OK);
+  natsConnection_Flush (peer.connection);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  /* It has room, or it has none: then it is to say so after a second, so that it is known that somebody serves. */
+  while (!is_asking)
+    {
+      g_assert_false (afrpc_call_is_settled (call));
+      said = g_async_queue_try_pop (peer.messages);
+      if (said != NULL && said->type == AFRPC_NATS_DEMAND)
+        {
+          is_asking = (said->flags & AFRPC_NATS_FLAG_ASKING) != 0;
+          id = said->id;
+          g_clear_pointer (&peer.other, g_free);
+          g_variant_get (said->body, "(sutt)", &peer.other, NULL, NULL, NULL);
+        }
+      if (said == NULL)
+        g_main_context_iteration (NULL, TRUE);
+      g_clear_pointer (&said, said_free);
+    }
+  say (&peer, NULL, AFRPC_NATS_GRANT, 0, id, g_variant_new ("(ssuut)", OWN_INBOX, "the test", 0, 60000, G_GUINT64_CONSTANT (1000000)));
+  grant (&peer, 60000);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, hear_call (&peer), g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (call));
+  for (guint i = 0; i < G_N_ELEMENTS (frozen); i++)
+    nats_unsubscribe (peer.connection, frozen[i]);
+  peer_serve_end (&peer, caller);
+}
+
+static void
+ask_all (Peer    *peer,
+         guint64  id,
+         guint    flags)
+{
+  say (peer, NATS_SUBJECT ".all", AFRPC_NATS_DEMAND, flags, id,
+       g_variant_new ("(sutt)", OWN_INBOX, 1, G_GUINT64_CONSTANT (1000000), peer->last_id));
+}
+
+static void
+check_grant (Peer    *peer,
+             guint64  id,
+             guint32  n)
+{
+  Said *said = hear (peer, AFRPC_NATS_GRANT);
+  guint32 n_granted;
+
+  g_variant_get (said->body, "(ssuut)", NULL, NULL, &n_granted, NULL, NULL);
+  g_assert_cmpuint (said->id, ==, id);
+  g_assert_cmpuint (n_granted, ==, n);
+  said_free (said);
+}
+
+static void
+test_nats_peer_asked_twice (void)
+{
+  Serving serving;
+  Peer peer;
+
+  g_test_summary ("Who is asked alone, and with all others, grants once; and says that he has no room if he is to, but not otherwise");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "max-calls", 2, "caller-timeout-ms", 60000, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  /* It may have been granted more than once. */
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  say (&peer, NATS_SUBJECT, AFRPC_NATS_DEMAND, 0, 2, g_variant_new ("(sutt)", OWN_INBOX, 1, G_GUINT64_CONSTANT (1000000), peer.last_id));
+  hear_of (&peer, AFRPC_NATS_GRANT, 2);
+  ask_all (&peer, 2, 0);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 0, NULL);
+  hear_of (&peer, AFRPC_NATS_FORGOTTEN, 0);
+  /* It has room for one more. */
+  ask_all (&peer, 3, 0);
+  check_grant (&peer, 3, 1);
+  ask_all (&peer, 4, 0);
+  ask_all (&peer, 5, AFRPC_NATS_FLAG_ASKING);
+  check_grant (&peer, 5, 0);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
   peer_end (&peer);
 }
 
@@ -937,7 +976,6 @@ test_nats_peer_overheard (void)
 static void
 test_nats_peer_stalled (void)
 {
-  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -945,9 +983,7 @@ test_nats_peer_stalled (void)
   guint64 id;
 
   g_test_summary ("While NATS itself says nothing, no server is taken for dead; nor before it may have been heard again");
-  peer_init (&peer, NATS_SUBJECT);
-  inbox = peer_listen (&peer);
-  caller = nats_caller_new (&peer.nats);
+  caller = peer_serve (&peer);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 100);
   id = hear_call (&peer);
@@ -959,9 +995,7 @@ test_nats_peer_stalled (void)
   g_assert_false (afrpc_call_is_settled (call));
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("done")));
   value = wait_value (call);
-  peer_end_listening (inbox);
-  nats_caller_end (caller);
-  peer_end (&peer);
+  peer_serve_end (&peer, caller);
 }
 
 /* Callers that are dropped while messages come in */
@@ -970,12 +1004,12 @@ typedef struct
 {
   natsConnection *connection;
   gint is_over; /* atomic */
-} Flood;
+} EventFlood;
 
 static gpointer
 flood_thread (gpointer data)
 {
-  Flood *flood = data;
+  EventFlood *flood = data;
   GByteArray *message = afrpc_nats_message_new (OWN_ID);
 
   afrpc_nats_message_add (message, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (g_variant_new_uint32 (1)));
@@ -1115,7 +1149,7 @@ test_nats_peer_dropped (void)
   g_autoptr(AfrpcNatsConnection) shared = NULL;
   const gint64 end_us = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
   GThread *thread;
-  Flood flood = { 0 };
+  EventFlood flood = { 0 };
   Peer peer;
 
   g_test_summary ("Callers and connections may be dropped while messages come in");
@@ -1147,20 +1181,27 @@ main (int    argc,
 
   g_test_add_func ("/nats-peer/calls", test_nats_peer_calls);
   g_test_add_func ("/nats-peer/forgotten", test_nats_peer_forgotten);
+  g_test_add_func ("/nats-peer/started-again", test_nats_peer_started_again);
   g_test_add_func ("/nats-peer/no-room", test_nats_peer_no_room);
   g_test_add_func ("/nats-peer/refused", test_nats_peer_refused);
   g_test_add_func ("/nats-peer/forgetful", test_nats_peer_forgetful);
   g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
   g_test_add_func ("/nats-peer/slowly", test_nats_peer_slowly);
+  g_test_add_func ("/nats-peer/silent-parts", test_nats_peer_silent_parts);
+  g_test_add_func ("/nats-peer/lost-parts", test_nats_peer_lost_parts);
+  g_test_add_func ("/nats-peer/settled-parts", test_nats_peer_settled_parts);
   g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
   g_test_add_func ("/nats-peer/cancelled", test_nats_peer_cancelled);
   g_test_add_func ("/nats-peer/gone", test_nats_peer_gone);
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
+  g_test_add_func ("/nats-peer/drain-silent", test_nats_peer_drain_silent);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/too-large", test_nats_peer_too_large);
   g_test_add_func ("/nats-peer/idle", test_nats_peer_idle);
   g_test_add_func ("/nats-peer/revoked", test_nats_peer_revoked);
+  g_test_add_func ("/nats-peer/frozen", test_nats_peer_frozen);
+  g_test_add_func ("/nats-peer/asked-twice", test_nats_peer_asked_twice);
   g_test_add_func ("/nats-peer/alone", test_nats_peer_alone);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);

@@ -366,6 +366,90 @@ test_nats_order (void)
 }
 
 static void
+test_nats_newcomer (void)
+{
+  static const int priorities[] = { 0, -1, 5, 0, -1, 5 };
+  static const char expected[] = "met 1 4 0 3 2 5 ";
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr(GString) told = g_string_new (NULL);
+  Meeting meeting;
+  Serving newcomer;
+  Fleet test;
+
+  g_test_summary ("What waits at a server behind a call that takes long goes to one that comes later, in order, and is done once");
+  nats_server_init (&test.nats, NULL);
+  serving_init (&test.serving, &test.nats, "act", 1, "max-calls", 100, NULL);
+  serving_start (&test.serving);
+  test.caller = nats_caller_new (&test.nats);
+  nats_caller_wait (test.caller);
+  meeting_init (&meeting);
+  g_signal_connect (test.caller, "event", G_CALLBACK (note_event_cb), told);
+  g_ptr_array_add (calls, call_start (test.caller, meet (&meeting)));
+  while (told->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (priorities); i++)
+    {
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+      afrpc_call_options_set_priority (options, priorities[i]);
+      g_ptr_array_add (calls, afrpc_caller_start (AFRPC_CALLER (test.caller), test_act ("event", g_variant_new_int32 (i)), options));
+    }
+  while (afrpc_nats_server_get_n_calls_running (test.serving.server) < calls->len)
+    g_main_context_iteration (NULL, TRUE);
+  serving_init (&newcomer, &test.nats, "act", 1, NULL);
+  serving_start (&newcomer);
+  for (guint i = 1; i < calls->len; i++)
+    g_variant_unref (wait_value (calls->pdata[i]));
+  while (told->len < strlen (expected))
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (told->str, ==, expected);
+  g_assert_cmpuint (afrpc_nats_server_get_n_calls_done (newcomer.server), ==, calls->len - 1);
+  g_assert_cmpuint (afrpc_nats_server_get_n_calls_refused (test.serving.server), ==, calls->len - 1);
+  g_assert_cmpuint (afrpc_nats_server_get_n_calls_running (test.serving.server), ==, 1);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (calls->pdata[0]));
+  meeting_end (&meeting);
+  serving_clear (&newcomer);
+  fleet_clear (&test);
+}
+
+static void
+test_nats_long_after_short (void)
+{
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  const guint n_long = 20, ms = 100;
+  NatsServer nats;
+  Serving servings[2];
+  AfrpcNatsCaller *caller;
+  guint64 n_others;
+
+  g_test_summary ("Long calls after short ones, of which one server was sent many, are done by both");
+  nats_server_init (&nats, NULL);
+  for (guint i = 0; i < 2; i++)
+    serving_init (&servings[i], &nats, "act", 1, NULL);
+  serving_start (&servings[0]);
+  caller = nats_caller_new (&nats);
+  nats_caller_wait (caller);
+  for (guint i = 0; i < 15 * 20; i++)
+    g_ptr_array_add (calls, call_start (caller, test_act ("return", NULL)));
+  for (guint i = 0; i < calls->len; i++)
+    g_variant_unref (wait_value (calls->pdata[i]));
+  serving_start (&servings[1]);
+  g_ptr_array_set_size (calls, 0);
+  for (guint i = 0; i < n_long; i++)
+    g_ptr_array_add (calls, call_start (caller, act_u ("wait", ms)));
+  for (guint i = 0; i < n_long; i++)
+    g_variant_unref (wait_value (calls->pdata[i]));
+  n_others = afrpc_nats_server_get_n_calls_done (servings[1].server);
+  g_test_message ("%u calls of %u ms; by the second: %" G_GUINT64_FORMAT, n_long, ms, n_others);
+  g_assert_cmpuint (n_others, >=, n_long / 5);
+  nats_caller_end (caller);
+  for (guint i = 0; i < 2; i++)
+    serving_clear (&servings[i]);
+  nats_server_clear (&nats);
+}
+
+static void
 check_size (Fleet *test,
             gsize  size)
 {
@@ -733,6 +817,38 @@ test_nats_close (void)
 }
 
 static void
+test_nats_events_at_close (void)
+{
+  const guint n = 30;
+  gboolean destroyed = FALSE;
+  guint n_events = 0;
+  AfrpcNatsCaller *caller;
+  Fleet test;
+
+  g_test_summary ("Events come before the results of the calls that have sent them: who closes the caller misses none");
+  fleet_init (&test, "act", 2);
+  caller = nats_caller_new (&test.nats);
+  nats_caller_wait (caller);
+  g_signal_connect_swapped (caller, "event", G_CALLBACK (test_count_cb), &n_events);
+  g_signal_connect_swapped (caller, "destroyed", G_CALLBACK (test_count_cb), &destroyed);
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr(AfrpcCall) call = call_start (caller, test_act ("event", g_variant_new_uint32 (i)));
+
+      g_variant_unref (wait_value (call));
+      /* It may be told in the same turn, before the call. */
+      g_assert_cmpuint (n_events, ==, i + 1);
+    }
+  for (guint i = 0; i < n; i++)
+    afrpc_caller_call (AFRPC_CALLER (caller), test_act ("event", g_variant_new_uint32 (i)), NULL, NULL, NULL);
+  afrpc_caller_close (AFRPC_CALLER (caller));
+  test_iterate_until (&destroyed);
+  g_assert_cmpuint (n_events, ==, 2 * n);
+  g_object_unref (caller);
+  fleet_clear (&test);
+}
+
+static void
 test_nats_kill (void)
 {
   g_autoptr(GString) log = g_string_new (NULL);
@@ -1045,6 +1161,8 @@ main (int    argc,
   g_test_add_func ("/nats/many", test_nats_many);
   g_test_add_func ("/nats/room", test_nats_room);
   g_test_add_func ("/nats/order", test_nats_order);
+  g_test_add_func ("/nats/newcomer", test_nats_newcomer);
+  g_test_add_func ("/nats/long-after-short", test_nats_long_after_short);
   g_test_add_func ("/nats/large", test_nats_large);
   g_test_add_func ("/nats/fds", test_nats_fds);
   g_test_add_func ("/nats/cancel", test_nats_cancel);
@@ -1053,6 +1171,7 @@ main (int    argc,
   g_test_add_func ("/nats/threads", test_nats_threads);
   g_test_add_func ("/nats/close", test_nats_close);
   g_test_add_func ("/nats/closed-connection", test_nats_closed_connection);
+  g_test_add_func ("/nats/events-at-close", test_nats_events_at_close);
   g_test_add_func ("/nats/kill", test_nats_kill);
   g_test_add_func ("/nats/beats", test_nats_beats);
   g_test_add_func ("/nats/drain", test_nats_drain);

@@ -192,9 +192,16 @@ test_perl_failures (void)
 {
   g_autofree char *broken = g_build_filename (LIBRARY, "Broken.pm", NULL);
   g_autofree char *remover = g_build_filename (LIBRARY, "Remover.pm", NULL);
+  AfrpcProcess *in_library;
 
   g_test_summary ("What keeps a worker from being prepared is said");
   check_fails (new_process ("No::Such::Module"), "run", NULL, AFRPC_ERROR_MODULE, "Can't locate No/Such/Module.pm in @INC");
+  in_library = new_process (NULL);
+  afrpc_process_set_cwd (in_library, LIBRARY);
+  afrpc_process_setenv (in_library, "PERL5LIB", "/nowhere", TRUE);
+  afrpc_process_require (in_library, "Remover.pm");
+  check_fails (in_library, "run", NULL, AFRPC_ERROR_MODULE,
+               "'Remover.pm' cannot be loaded: the path of a file has a slash in it: './Remover.pm'; Can't locate Remover.pm in @INC");
   check_fails (new_process ("Broken"), "run", NULL, AFRPC_ERROR_MODULE, "syntax error at ");
   check_fails (new_process (broken), "run", NULL, AFRPC_ERROR_MODULE, "syntax error at ");
   check_fails (new_process ("False"), "run", NULL, AFRPC_ERROR_MODULE, "did not return a true value");

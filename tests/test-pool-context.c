@@ -39,7 +39,7 @@ test_pool_context_all (gconstpointer data)
   case_init (&test, "act", "max-workers", 3, "load", 2, "start-delay-ms", 0, NULL);
   for (guint i = 0; i < 9; i++)
     g_ptr_array_add (calls, start_act (&test, "until-cancelled", options));
-  while (test.n_events < 3 || afrpc_pool_get_n_calls_queued (test.pool) > 3)
+  while (test.n_events < 3)
     g_main_context_iteration (context, TRUE);
   g_main_context_pop_thread_default (context);
   g_main_context_unref (context);
@@ -241,6 +241,221 @@ test_pool_context_not_run (void)
   g_main_context_unref (context);
 }
 
+/* Somebody whose end comes while the context goes, and uses what lived in it. */
+typedef struct
+{
+  AfrpcCaller *pool;
+  AfrpcCaller *proxy;
+  AfrpcProcess *process; /* of the proxy */
+  AfrpcMap *map;
+  AfrpcCall *arrived;    /* its result has, and was not told */
+  AfrpcCall *calls[3];   /* under way, of each; and one that no worker has */
+  gboolean kills;
+  guint n_asked;
+  guint n_begun;
+  guint n_told;
+} Late;
+
+static void
+late_told_cb (GObject      *source,
+              GAsyncResult *result,
+              gpointer      data)
+{
+  Late *late = data;
+
+  late->n_told++;
+}
+
+/* What is begun now is told from the context that this thread has besides. */
+static void
+begin_late (Late *late)
+{
+  AfrpcCaller *callers[] = { late->pool, late->proxy };
+
+  for (guint i = 0; i < G_N_ELEMENTS (late->calls); i++)
+    afrpc_call_wait (late->calls[i], NULL, late_told_cb, late);
+  for (guint i = 0; i < G_N_ELEMENTS (callers); i++)
+    {
+      afrpc_caller_close_async (callers[i], NULL, late_told_cb, late);
+      afrpc_caller_call (callers[i], test_act ("return", NULL), NULL, late_told_cb, late);
+    }
+  afrpc_process_wait_async (late->process, NULL, late_told_cb, late);
+  afrpc_pool_call_all_async (AFRPC_POOL (late->pool), test_act ("return", NULL), NULL, NULL, late_told_cb, late);
+  afrpc_pool_wait_for_room_async (AFRPC_POOL (late->pool), NULL, late_told_cb, late);
+  afrpc_map_next_async (late->map, NULL, late_told_cb, late);
+  late->n_begun += 11;
+}
+
+static void
+ask (Late *late)
+{
+  AfrpcCaller *callers[] = { late->pool, late->proxy };
+  g_autoptr(GError) error = NULL;
+
+  if (late->kills)
+    afrpc_caller_kill (late->pool);
+  afrpc_pool_set_load (AFRPC_POOL (late->pool), 3 + late->n_asked);
+  for (guint i = 0; i < G_N_ELEMENTS (callers); i++)
+    {
+      g_assert_null (afrpc_caller_call_sync (callers[i], test_act ("return", NULL), NULL, &error));
+      g_assert_nonnull (error);
+      g_clear_error (&error);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (late->calls); i++)
+    {
+      g_assert_null (afrpc_call_wait_sync (late->calls[i], NULL, &error));
+      g_assert_nonnull (error);
+      g_assert_null (strstr (error->message, "forked"));
+      g_clear_error (&error);
+    }
+  g_variant_unref (afrpc_call_wait_sync (late->arrived, NULL, NULL));
+  begin_late (late);
+  for (guint i = 0; i < G_N_ELEMENTS (callers); i++)
+    g_assert_true (afrpc_caller_close_sync (callers[i], NULL, NULL));
+  g_assert_null (afrpc_process_wait_sync (late->process, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_clear_error (&error);
+  g_assert_null (afrpc_map_next_sync (late->map, NULL, &error));
+  g_assert_nonnull (error);
+  late->n_asked++;
+}
+
+static void
+source_gone_cb (gpointer data)
+{
+  ask (data);
+}
+
+static void
+call_gone_cb (gpointer  data,
+              GObject  *call)
+{
+  ask (data);
+}
+
+static void
+add_late_source (Late         *late,
+                 GMainContext *context,
+                 int           priority)
+{
+  g_autoptr(GSource) source = g_timeout_source_new_seconds (1000);
+
+  g_source_set_priority (source, priority);
+  g_source_set_callback (source, tick_cb, late, source_gone_cb);
+  g_source_attach (source, context);
+}
+
+static void
+test_pool_context_late (gconstpointer kills)
+{
+  GMainContext *context = g_main_context_new ();
+  AfrpcCall *left;
+  Late late = { .kills = kills != NULL };
+  Case other, test, third;
+
+  g_test_summary ("What goes with the main context may use pools and proxies of it, for which it has gone");
+  g_main_context_push_thread_default (context);
+  add_late_source (&late, context, G_PRIORITY_HIGH);
+  add_late_source (&late, context, G_PRIORITY_LOW);
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  case_init (&other, "act", "max-workers", 1, "load", 1, "call-timeout-ms", 600000, NULL);
+  late.process = test_process_new ();
+  afrpc_process_require (late.process, g_getenv ("AFRPC_TEST_WORKER"));
+  late.proxy = AFRPC_CALLER (afrpc_proxy_new (late.process, "act"));
+  g_signal_connect (late.proxy, "event", G_CALLBACK (test_ignore_cb), NULL);
+  g_signal_connect (late.proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
+  late.pool = caller_of (&test);
+  late.calls[0] = start_act (&test, "until-cancelled", NULL);
+  late.calls[1] = afrpc_caller_start (late.proxy, test_act ("until-cancelled", NULL), NULL);
+  late.calls[2] = start_act (&test, "return", NULL);
+  late.map = afrpc_pool_map_variant (test.pool, g_variant_new_parsed ("[1, 2]"), NULL, NULL, 0);
+  for (guint i = 0; i < 3; i++)
+    g_object_unref (start_act (&other, i == 0 ? "until-cancelled" : "return", NULL));
+  left = start_act (&test, "return", NULL);
+  g_object_weak_ref (G_OBJECT (left), call_gone_cb, &late);
+  g_object_unref (left);
+  add_late_source (&late, context, G_PRIORITY_DEFAULT);
+  while (test.n_events == 0 || other.n_events == 0)
+    g_main_context_iteration (context, TRUE);
+  case_init (&third, "act", "max-workers", 1, "load", 2, NULL);
+  late.arrived = start_act (&third, "return", NULL);
+  g_variant_unref (afrpc_caller_call_sync (caller_of (&third), test_act ("return", NULL), NULL, NULL));
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  begin_late (&late);
+  while (late.n_told < late.n_begun)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (late.n_told, ==, late.n_begun);
+  g_assert_cmpuint (late.n_asked, ==, 4);
+
+  for (guint i = 0; i < G_N_ELEMENTS (late.calls); i++)
+    g_object_unref (late.calls[i]);
+  g_object_unref (late.arrived);
+  g_object_unref (late.map);
+  g_assert_finalize_object (late.proxy);
+  g_assert_finalize_object (late.process);
+  g_assert_finalize_object (test.pool);
+  g_assert_finalize_object (other.pool);
+  g_assert_finalize_object (third.pool);
+  g_ptr_array_unref (third.errors);
+  g_ptr_array_unref (test.errors);
+  g_ptr_array_unref (other.errors);
+  wait_left_children ();
+}
+
+typedef struct
+{
+  AfrpcCaller *pool;
+  guint n_within;
+} Within;
+
+static void
+args_gone_cb (gpointer data)
+{
+  Within *within = data;
+  g_autoptr(GError) error = NULL;
+
+  if (within->n_within++ >= 3)
+    return;
+
+  g_assert_null (afrpc_caller_call_sync (within->pool, test_act ("return", NULL), NULL, &error));
+  g_assert_nonnull (error);
+}
+
+/* What a worker is to have that cannot be started, and gives back. */
+static GVariant *
+args_of (Within *within)
+{
+  static const guint64 word = 0;
+
+  return g_variant_new_from_data (G_VARIANT_TYPE_UINT64, &word, sizeof word, TRUE, args_gone_cb, within);
+}
+
+static void
+test_pool_context_within (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  Within within = { 0 };
+
+  g_test_summary ("What calls had may make others that block when it is let go of, also by who blocks for the same pool");
+  afrpc_process_require (process, "/nonexistent/module.so");
+  within.pool = AFRPC_CALLER (afrpc_pool_new (process, "act"));
+  g_signal_connect (within.pool, "error", G_CALLBACK (test_ignore_cb), NULL);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr(AfrpcCall) first = afrpc_caller_start (within.pool, args_of (&within), NULL);
+      g_autoptr(AfrpcCall) second = afrpc_caller_start (within.pool, args_of (&within), NULL);
+      g_autoptr(GError) error = NULL;
+
+      g_assert_null (afrpc_call_wait_sync (second, NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+    }
+  g_assert_true (afrpc_caller_close_sync (within.pool, NULL, NULL));
+  while (within.n_within < 6)
+    g_main_context_iteration (NULL, TRUE);
+  g_object_unref (within.pool);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -254,6 +469,9 @@ main (int   argc,
   g_test_add_func ("/pool-context/answered", test_pool_context_answered);
   g_test_add_data_func ("/pool-context/closed", NULL, test_pool_context_closed);
   g_test_add_data_func ("/pool-context/killed", "", test_pool_context_closed);
+  g_test_add_data_func ("/pool-context/late/used", NULL, test_pool_context_late);
+  g_test_add_data_func ("/pool-context/late/killed", "", test_pool_context_late);
+  g_test_add_func ("/pool-context/within", test_pool_context_within);
   g_test_add_func ("/pool-context/not-run", test_pool_context_not_run);
 
   return g_test_run ();

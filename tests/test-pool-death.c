@@ -283,8 +283,9 @@ test_pool_death_init (void)
 }
 
 static void
-test_pool_death_back_off (void)
+test_pool_death_back_off (gconstpointer data)
 {
+  const guint max_workers = GPOINTER_TO_UINT (data);
   Case test;
   g_autoptr(AfrpcProcess) template = template_new ();
   g_autoptr(AfrpcCall) call = NULL;
@@ -292,17 +293,272 @@ test_pool_death_back_off (void)
   g_autoptr(AfrpcPoolStats) stats = NULL;
   const gint64 begin = g_get_monotonic_time ();
 
-  g_test_summary ("After each worker that has failed the next one is started later than after that before");
+  g_test_summary ("After each failure the next worker is started later than after that before, however many fail together");
   case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_error",
-                                  "max-failures", 5, "max-workers", 1, NULL));
+                                  "max-failures", 5, "max-workers", max_workers, "idle-workers", max_workers, NULL));
   call = start_act (&test, "return", NULL);
   error = wait_error (call);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT);
   /* Half of 50, 100, 200 and 400 ms at least. */
   g_assert_cmpint (g_get_monotonic_time () - begin, >=, (25 + 50 + 100 + 200) * 1000);
   stats = afrpc_pool_get_stats (test.pool);
-  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), ==, 5);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), >=, 5);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), <=, 5 * max_workers);
   g_clear_object (&call);
+  case_end (&test);
+}
+
+static void
+kill_all (Case *test)
+{
+  GListModel *workers = afrpc_pool_get_workers (test->pool);
+
+  for (guint i = 0; i < g_list_model_get_n_items (workers); i++)
+    {
+      g_autoptr(AfrpcPoolWorker) worker = g_list_model_get_item (workers, i);
+
+      afrpc_process_kill (afrpc_pool_worker_get_process (worker), SIGKILL);
+    }
+}
+
+/* Workers that wait in their init until the test kills them, or lets them go on. */
+static void
+overlap_init (Case         *test,
+              Meeting      *meeting,
+              AfrpcProcess *template,
+              guint         max_failures)
+{
+  meeting_init (meeting);
+  g_setenv ("AFRPC_TEST_MEETING", meeting->path, TRUE);
+  case_take (test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_meet",
+                                 "max-failures", max_failures, "max-workers", 2, NULL));
+}
+
+static void
+overlap_end (Case    *test,
+             Meeting *meeting)
+{
+  if (meeting->fd >= 0)
+    meeting_let_go (meeting);
+  g_ptr_array_set_size (test->errors, 0);
+  case_end (test);
+  g_unsetenv ("AFRPC_TEST_MEETING");
+  meeting_end (meeting);
+}
+
+static guint
+count_started (Case *test)
+{
+  g_autoptr(AfrpcPoolStats) stats = afrpc_pool_get_stats (test->pool);
+
+  return afrpc_pool_stats_get_n_workers_started (stats);
+}
+
+static guint
+count_listed (GListModel *workers)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < g_list_model_get_n_items (workers); i++)
+    {
+      g_autoptr(AfrpcPoolWorker) worker = g_list_model_get_item (workers, i);
+
+      /* Those that have ended stay until that was told. */
+      if (afrpc_pool_worker_get_state (worker) != AFRPC_POOL_WORKER_STATE_STARTING ||
+          afrpc_process_get_pid (afrpc_pool_worker_get_process (worker)) <= 0)
+        return 0;
+      n++;
+    }
+
+  return n;
+}
+
+/* Returns: the one that is the @index'th of @n that there are, all of which start, and have a process by now */
+static AfrpcProcess *
+wait_worker (Case *test,
+             guint n,
+             guint index)
+{
+  GListModel *workers = afrpc_pool_get_workers (test->pool);
+
+  g_autoptr(AfrpcPoolWorker) worker = NULL;
+
+  while (count_listed (workers) != n)
+    g_main_context_iteration (NULL, TRUE);
+  worker = g_list_model_get_item (workers, index);
+
+  return afrpc_pool_worker_get_process (worker);
+}
+
+/* Goes on for longer than the next worker would be waited with. */
+static void
+wait_back_off (void)
+{
+  guint n = 0;
+
+  g_timeout_add_once (500, (GSourceOnceFunc) test_count_cb, &n);
+  iterate_until_count (&n, 1);
+}
+
+/* @data: (nullable): the youngest is killed, while the oldest still starts, and not the other way round */
+static void
+test_pool_death_overlap (gconstpointer data)
+{
+  const guint max_failures = 3, n_before = data != NULL ? max_failures : 2 * max_failures - 1;
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Workers that never come to be fail the pool after so many failures, also if there is always another that starts");
+  overlap_init (&test, &meeting, template, max_failures);
+  g_object_set (test.pool, "idle-workers", 2, NULL);
+  call = start_act (&test, "return", NULL);
+  for (guint i = 0; i < n_before; i++)
+    {
+      AfrpcProcess *process = wait_worker (&test, 2, data != NULL);
+      const gint64 begin = g_get_monotonic_time ();
+
+      g_assert_cmpuint (count_started (&test), ==, i + 2);
+      afrpc_process_kill (process, SIGKILL);
+      while (count_started (&test) < i + 3 && i + 1 < n_before)
+        g_main_context_iteration (NULL, TRUE);
+      /* Half of 50 ms at least, also after those that do not count. */
+      if (i + 1 < n_before)
+        g_assert_cmpint (g_get_monotonic_time () - begin, >=, 25 * 1000);
+    }
+  wait_worker (&test, 1, 0);
+  wait_back_off ();
+  g_assert_cmpuint (count_started (&test), ==, n_before + 1);
+  g_assert_no_error (afrpc_pool_get_failure (test.pool));
+  afrpc_process_kill (wait_worker (&test, 1, 0), SIGKILL);
+  error = wait_error (call);
+  g_assert_nonnull (afrpc_pool_get_failure (test.pool));
+  g_assert_cmpuint (count_started (&test), <=, 2 * max_failures);
+  g_clear_object (&call);
+  overlap_end (&test, &meeting);
+}
+
+static void
+test_pool_death_overlap_ready (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("One that comes to be after so many failures has the pool go on, with others beside it");
+  overlap_init (&test, &meeting, template, 1);
+  g_object_set (test.pool, "idle-workers", 2, NULL);
+  afrpc_process_kill (wait_worker (&test, 2, 0), SIGKILL);
+  wait_worker (&test, 1, 0);
+  meeting_let_go (&meeting);
+  wait_idle (&test, 2);
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  g_assert_no_error (afrpc_pool_get_failure (test.pool));
+  g_assert_cmpuint (count_started (&test), ==, 3);
+  g_clear_object (&call);
+  overlap_end (&test, &meeting);
+}
+
+static void
+test_pool_death_overlap_templates (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcProcess) first = template_new ();
+  g_autoptr(AfrpcProcess) second = template_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("So it is with several templates: the pool has failed once all have, though one of them is tried meanwhile");
+  overlap_init (&test, &meeting, first, 1);
+  afrpc_pool_add_template (test.pool, second, 0, 0, 0);
+  g_object_set (test.pool, "idle-workers", 2, NULL);
+  call = start_act (&test, "return", NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_template_workers (test.pool, first), ==, 1);
+  g_assert_cmpuint (afrpc_pool_get_n_template_workers (test.pool, second), ==, 1);
+  afrpc_process_kill (wait_worker (&test, 2, 0), SIGKILL);
+  while (count_started (&test) < 3)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_nonnull (afrpc_pool_get_template_failure (test.pool, first));
+  afrpc_process_kill (wait_worker (&test, 2, 0), SIGKILL);
+  wait_worker (&test, 1, 0);
+  wait_back_off ();
+  g_assert_cmpuint (count_started (&test), ==, 3);
+  g_assert_no_error (afrpc_pool_get_failure (test.pool));
+  afrpc_process_kill (wait_worker (&test, 1, 0), SIGKILL);
+  error = wait_error (call);
+  g_assert_nonnull (afrpc_pool_get_failure (test.pool));
+  g_clear_object (&call);
+  overlap_end (&test, &meeting);
+}
+
+static void
+test_pool_death_together (void)
+{
+  enum { N = 8 };
+  Case test;
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("Workers that end together, before they have served, are one failure; the next are another one in a row");
+  case_init (&test, "act", "max-workers", N, "idle-workers", N, "max-failures", 2, NULL);
+  for (guint i = 0; i < 3; i++)
+    {
+      wait_idle (&test, N);
+      if (i == 1)
+        {
+          call = start_act (&test, "return", NULL);
+          g_variant_unref (wait_value (call));
+          /* It has served: it is of no account. */
+          wait_idle (&test, N);
+        }
+      g_ptr_array_set_size (test.errors, 0);
+      kill_all (&test);
+      while (test.errors->len < N)
+        {
+          g_main_context_iteration (NULL, TRUE);
+          /* Those that come meanwhile, if this takes long, are of the last time. */
+          if (i == 2)
+            kill_all (&test);
+        }
+      if (i < 2)
+        g_assert_no_error (afrpc_pool_get_failure (test.pool));
+    }
+  while (afrpc_pool_get_failure (test.pool) == NULL)
+    {
+      kill_all (&test);
+      g_main_context_iteration (NULL, TRUE);
+    }
+  g_clear_object (&call);
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+}
+
+static void
+refresh_cb (Case *test)
+{
+  afrpc_pool_set_idle_workers (test->pool, 0);
+  afrpc_pool_refresh (test->pool, NULL);
+}
+
+static void
+test_pool_death_before_refresh (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  guint n_ended = 0;
+
+  g_test_summary ("A worker that is told to have failed before the pool begins anew is no failure of what is new");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_error",
+                                  "max-failures", 1, "idle-workers", 1, NULL));
+  g_signal_connect_swapped (test.pool, "error", G_CALLBACK (refresh_cb), &test);
+  g_signal_connect_swapped (test.pool, "worker-ended", G_CALLBACK (test_count_cb), &n_ended);
+  iterate_until_count (&n_ended, 1);
+  test_iterate_until_idle ();
+  g_assert_no_error (afrpc_pool_get_failure (test.pool));
   case_end (&test);
 }
 
@@ -537,53 +793,6 @@ test_pool_death_retire (void)
   case_end (&test);
 }
 
-static void
-test_pool_death_retire_early (void)
-{
-  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename (folder, "touched", NULL);
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
-  g_autoptr(AfrpcCallOptions) brief = afrpc_call_options_new ();
-  g_autoptr(AfrpcCall) retiring = NULL;
-  g_autoptr(AfrpcCall) touching = NULL;
-  g_autoptr(AfrpcCall) lasting = NULL;
-  g_autoptr(AfrpcCall) other = NULL;
-  g_autoptr(GError) error = NULL;
-  Case test;
-  int fd;
-
-  g_test_summary ("Another worker is started for one that has retired before the program has seen that it was ready");
-  /* Who opens it for writing waits for who reads. */
-  g_assert_cmpint (mkfifo (path, 0600), ==, 0);
-  afrpc_process_require (process, TEST_WORKER);
-  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
-                                  "max-workers", 1, "load", 3, NULL));
-  retiring = start_act (&test, "retire", NULL);
-  touching = afrpc_caller_start (caller_of (&test), test_act ("touch", g_variant_new_string (path)), NULL);
-  lasting = start_act (&test, "wait-cancelled", NULL);
-  /* Has them sent; then this thread does something else. */
-  afrpc_call_options_set_timeout_ms (brief, 1);
-  g_assert_null (afrpc_caller_call_full_sync (caller_of (&test), test_act ("return", NULL), brief, NULL, NULL, &error));
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  fd = open (path, O_RDONLY | O_CLOEXEC);
-  g_assert_cmpint (fd, >=, 0);
-  close (fd);
-  other = start_act (&test, "return", NULL);
-  g_variant_unref (wait_value (other));
-  g_assert_cmpint (pid_of (other), !=, pid_of (retiring));
-  g_assert_false (afrpc_call_is_settled (lasting));
-  afrpc_call_cancel (lasting);
-  g_variant_unref (wait_value (touching));
-  g_variant_unref (wait_value (retiring));
-  g_unlink (path);
-  g_rmdir (folder);
-  g_clear_object (&retiring);
-  g_clear_object (&touching);
-  g_clear_object (&lasting);
-  g_clear_object (&other);
-  case_end (&test);
-}
-
 typedef struct
 {
   Case *test;
@@ -807,6 +1016,85 @@ test_pool_death_max_calls (void)
   case_end (&test);
 }
 
+static void
+test_pool_death_max_calls_moved (void)
+{
+  Case test;
+  Meeting first, second;
+  g_autoptr(AfrpcCall) lasting = NULL;
+  g_autoptr(AfrpcCall) moved = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+  AfrpcCall *last[2];
+
+  g_test_summary ("What another one has done because it waited behind something long does not count");
+  if (is_command ())
+    {
+      g_test_skip ("what a command has got is not taken back");
+      return;
+    }
+  meeting_init (&first);
+  meeting_init (&second);
+  case_init (&test, "act", "max-workers", 2, "load", 2, "start-delay-ms", 0, "max-calls", 2, NULL);
+  lasting = afrpc_caller_start (caller_of (&test), meet (&first), NULL);
+  wait_begun (&test, 1);
+  moved = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (moved));
+  g_assert_cmpint (pid_of (moved), !=, pid_of (lasting));
+  meeting_let_go (&first);
+  g_variant_unref (wait_value (lasting));
+  /* Each has had one, and gets one more. */
+  for (guint i = 0; i < 2; i++)
+    last[i] = afrpc_caller_start (caller_of (&test), meet (&second), NULL);
+  wait_begun (&test, 3);
+  next = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (next));
+  meeting_let_go (&second);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_variant_unref (wait_value (last[i]));
+      g_assert_true (pid_of (last[i]) == pid_of (lasting) || pid_of (last[i]) == pid_of (moved));
+      g_assert_cmpint (pid_of (next), !=, pid_of (last[i]));
+    }
+  g_assert_cmpint (pid_of (last[0]), !=, pid_of (last[1]));
+  for (guint i = 0; i < 2; i++)
+    g_object_unref (last[i]);
+  g_clear_object (&lasting);
+  g_clear_object (&moved);
+  g_clear_object (&next);
+  case_end (&test);
+  meeting_end (&first);
+  meeting_end (&second);
+}
+
+static void
+test_pool_death_max_calls_changed (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCall) lasting = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+
+  g_test_summary ("A limit that is gone before a worker has made what it was given goes for that worker, too");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 2, "max-calls", 2, NULL);
+  lasting = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  second = start_act (&test, "return", NULL);
+  wait_begun (&test, 1);
+  afrpc_pool_set_max_calls (test.pool, 0);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (lasting));
+  g_variant_unref (wait_value (second));
+  next = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (next));
+  g_assert_cmpint (pid_of (next), ==, pid_of (lasting));
+  g_clear_object (&lasting);
+  g_clear_object (&second);
+  g_clear_object (&next);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
 #define RENEWED_MAX 2u
 #define RENEWED_CALLS 400u
 
@@ -924,7 +1212,14 @@ main (int   argc,
   g_test_add_func ("/pool-death/order", test_pool_death_order);
   g_test_add_func ("/pool-death/order-of-late", test_pool_death_order_of_late);
   g_test_add_func ("/pool-death/init", test_pool_death_init);
-  g_test_add_func ("/pool-death/back-off", test_pool_death_back_off);
+  g_test_add_data_func ("/pool-death/back-off", GUINT_TO_POINTER (1), test_pool_death_back_off);
+  g_test_add_data_func ("/pool-death/back-off-of-many", GUINT_TO_POINTER (8), test_pool_death_back_off);
+  g_test_add_data_func ("/pool-death/overlap/oldest", NULL, test_pool_death_overlap);
+  g_test_add_data_func ("/pool-death/overlap/youngest", "", test_pool_death_overlap);
+  g_test_add_func ("/pool-death/overlap/ready", test_pool_death_overlap_ready);
+  g_test_add_func ("/pool-death/overlap/templates", test_pool_death_overlap_templates);
+  g_test_add_func ("/pool-death/together", test_pool_death_together);
+  g_test_add_func ("/pool-death/before-refresh", test_pool_death_before_refresh);
   g_test_add_func ("/pool-death/other-function", test_pool_death_other_function);
   g_test_add_func ("/pool-death/failure", test_pool_death_failure);
   g_test_add_func ("/pool-death/hopeless", test_pool_death_hopeless);
@@ -933,7 +1228,6 @@ main (int   argc,
   g_test_add_func ("/pool-death/after-service", test_pool_death_after_service);
   g_test_add_func ("/pool-death/template", test_pool_death_template);
   g_test_add_func ("/pool-death/retire", test_pool_death_retire);
-  g_test_add_func ("/pool-death/retire-early", test_pool_death_retire_early);
   g_test_add_data_func ("/pool-death/not-repeated/killed", NULL, test_pool_death_not_repeated);
   g_test_add_data_func ("/pool-death/not-repeated/cancelled", "", test_pool_death_not_repeated);
   g_test_add_func ("/pool-death/retire-meanwhile", test_pool_death_retire_meanwhile);
@@ -948,6 +1242,8 @@ main (int   argc,
   g_test_add_func ("/pool-death/renewed-at-once", test_pool_death_renewed_at_once);
   g_test_add_func ("/pool-death/renewed-bound", test_pool_death_renewed_bound);
   g_test_add_func ("/pool-death/max-calls", test_pool_death_max_calls);
+  g_test_add_func ("/pool-death/max-calls-moved", test_pool_death_max_calls_moved);
+  g_test_add_func ("/pool-death/max-calls-changed", test_pool_death_max_calls_changed);
 
   return g_test_run ();
 }

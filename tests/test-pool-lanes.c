@@ -51,6 +51,7 @@ push (Model *model,
   entry->lane = lane;
   entry->place.link.data = entry;
   entry->place.priority = g_test_rand_int_range (0, 4) == 0 ? g_test_rand_int_range (-2, 3) : 0;
+  entry->place.is_ahead = entry->place.priority == 0 && g_test_rand_bit ();
   entry->place.number = ++model->n_made - g_test_rand_int_range (0, 5);
   if (was_in)
     model->heaps[model->heap_of[lane]].n_places++;

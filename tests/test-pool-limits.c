@@ -266,6 +266,48 @@ test_pool_limits_no_grace (void)
 }
 
 static void
+test_pool_limits_beside_runaway (void)
+{
+  Case test;
+  Meeting given_up, meeting;
+  g_autoptr(AfrpcCall) runaway = NULL;
+  g_autoptr(AfrpcCall) lasting = NULL;
+  g_autoptr(AfrpcCall) behind = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("What waits behind something long goes to others, also while another worker runs what was given up");
+  if (is_command ())
+    {
+      g_test_skip ("what a command has got is not taken back");
+      return;
+    }
+  meeting_init (&given_up);
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 3, "load", 2, "start-delay-ms", 0, "cancel-grace-ms", 0, NULL);
+  runaway = afrpc_caller_start (caller_of (&test), meet (&given_up), NULL);
+  wait_begun (&test, 1);
+  afrpc_call_cancel (runaway);
+  error = wait_error (runaway);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  lasting = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 2);
+  behind = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (behind));
+  g_assert_cmpint (pid_of (behind), !=, pid_of (runaway));
+  g_assert_false (afrpc_call_is_settled (lasting));
+  meeting_let_go (&given_up);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (lasting));
+  g_assert_cmpint (pid_of (behind), !=, pid_of (lasting));
+  g_clear_object (&runaway);
+  g_clear_object (&lasting);
+  g_clear_object (&behind);
+  case_end (&test);
+  meeting_end (&given_up);
+  meeting_end (&meeting);
+}
+
+static void
 test_pool_limits_async (void)
 {
   Case test;
@@ -743,6 +785,7 @@ main (int   argc,
   g_test_add_func ("/pool-limits/longest", test_pool_limits_longest);
   g_test_add_func ("/pool-limits/stops", test_pool_limits_stops);
   g_test_add_func ("/pool-limits/no-grace", test_pool_limits_no_grace);
+  g_test_add_func ("/pool-limits/beside-runaway", test_pool_limits_beside_runaway);
   g_test_add_func ("/pool-limits/async", test_pool_limits_async);
   g_test_add_func ("/pool-limits/no-repeats", test_pool_limits_no_repeats);
   g_test_add_func ("/pool-limits/dropped", test_pool_limits_dropped);

@@ -279,6 +279,90 @@ test_map_turns (void)
   case_end (&test);
 }
 
+static void
+test_map_turns_of_equals (void)
+{
+  Case test;
+  Numbers numbers = { G_MAXUINT, 0, 0, 0, NULL };
+  g_autoptr(AfrpcMap) map = NULL;
+  Flood flood;
+  guint64 n_queued = 0, n_left = 0;
+  guint n_taken = 0;
+
+  g_test_summary ("Calls of the same priority take turns with what a map has waiting: neither waits for all of the others");
+  case_init (&test, "echo", "max-workers", 1, NULL);
+  map = map_numbers (&test, &numbers, AFRPC_MAP_ORDERED);
+  for (guint i = 0; i < 50; i++)
+    {
+      Passed passed = { &test, 0, FALSE };
+
+      for (guint j = 0; j < 20 || afrpc_pool_get_n_calls_queued (test.pool) == 0; j++)
+        g_ptr_array_unref (take_many (map, 1000));
+      n_queued += afrpc_pool_get_n_calls_queued (test.pool);
+      afrpc_caller_call_full (caller_of (&test), g_variant_new ("(u)", 1), NULL, NULL, passed_cb, &passed);
+      test_iterate_until (&passed.done);
+      n_left += passed.n_pending;
+    }
+  g_assert_cmpuint (n_left, >, n_queued / 4);
+
+  flood_begin (&flood, &test, g_variant_new ("(u)", 1), 50);
+  while (n_taken < 5000)
+    {
+      g_autoptr(GPtrArray) calls = take_many (map, 1000);
+
+      n_taken += calls->len;
+      g_assert_cmpuint (flood.n_made, <, 1000000);
+    }
+  flood_end (&flood);
+  g_clear_object (&map);
+  case_end (&test);
+}
+
+static void
+test_map_turns_after_cancelled (void)
+{
+  Case test;
+  Meeting meeting;
+  Numbers numbers = { G_MAXUINT, 0, 0, 0, NULL };
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) blocker = NULL;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcMap) map = NULL;
+  Flood flood;
+  guint n_cancelled = 0;
+
+  g_test_summary ("A map does not wait for as many calls of others as maps before it had waiting when they were cancelled");
+  meeting_init (&meeting);
+  case_init (&test, "echo", "max-workers", 1, "load", 1, NULL);
+  afrpc_call_options_set_function (options, "act");
+  blocker = afrpc_caller_start (caller_of (&test), meet (&meeting), options);
+  while (afrpc_pool_get_n_calls_assigned (test.pool) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < 200; i++)
+    {
+      Numbers others = { G_MAXUINT, 0, 0, 0, NULL };
+      g_autoptr(AfrpcMap) cancelled = map_numbers (&test, &others, AFRPC_MAP_ORDERED);
+
+      ask_and_give_up (cancelled);
+      n_cancelled += others.n_pulled;
+      afrpc_map_cancel (cancelled);
+    }
+  g_assert_cmpuint (n_cancelled, >, 1000);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (blocker));
+
+  flood_begin (&flood, &test, g_variant_new ("(u)", 1), 10);
+  map = map_numbers (&test, &numbers, AFRPC_MAP_ORDERED);
+  first = take (map);
+  g_assert_cmpuint (flood.n_made, <, n_cancelled / 10);
+  flood_end (&flood);
+  g_clear_object (&first);
+  g_clear_object (&map);
+  g_clear_object (&blocker);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -296,6 +380,9 @@ main (int    argc,
     }
   g_test_add_func ("/pool-map-flow/shares", test_map_shares);
   g_test_add_func ("/pool-map-flow/turns", test_map_turns);
+  if (!is_command ())
+    g_test_add_func ("/pool-map-flow/turns-of-equals", test_map_turns_of_equals);
+  g_test_add_func ("/pool-map-flow/turns-after-cancelled", test_map_turns_after_cancelled);
 
   return g_test_run ();
 }

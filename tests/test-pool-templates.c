@@ -4,8 +4,9 @@
 #include "pool-case.h"
 
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
+
+#include "own-process.h"
 
 /* One that is forked. */
 static AfrpcProcess *
@@ -137,6 +138,25 @@ test_templates_shares (void)
     }
   wait_idle (&test, 10);
   call_one (&test);
+  case_end (&test);
+}
+
+static void
+test_templates_begun (void)
+{
+  g_autoptr(AfrpcProcess) first = forking_new ();
+  g_autoptr(AfrpcProcess) second = forking_new ();
+  Case test;
+
+  g_test_summary ("Those that the constructor is to keep are of the first; later ones make up for that");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", first, "function", "act", "max-workers", 4, "idle-workers", 2, NULL));
+  afrpc_pool_add_template (test.pool, second, 0, 0, 0);
+  g_assert_cmpuint (n_of (&test, first), ==, 2);
+  g_assert_cmpuint (n_of (&test, second), ==, 0);
+  g_object_set (test.pool, "idle-workers", 4, NULL);
+  g_assert_cmpuint (n_of (&test, first), ==, 2);
+  g_assert_cmpuint (n_of (&test, second), ==, 2);
+  wait_idle (&test, 4);
   case_end (&test);
 }
 
@@ -441,6 +461,43 @@ check_late_command (const char *script,
   rmdir (folder);
 }
 
+static void
+test_templates_no_command_late (void)
+{
+  Meeting meeting;
+  Case test;
+  g_autoptr(AfrpcProcess) failing = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+  g_autoptr(GError) error = NULL;
+  guint n = 0;
+
+  g_test_summary ("What will not change is not tried again, also if it is known of one while others start");
+  meeting_init (&meeting);
+  failing = command_new ("head -c 1 \"$1\" > /dev/null; exit 127;", meeting.path);
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", failing, "function", "act", "max-workers", 2,
+                                  "idle-workers", 2, NULL));
+  call = start_act (&test, "return", NULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_no_error (afrpc_pool_get_failure (test.pool));
+      g_assert_cmpint (write (meeting.fd, "x", 1), ==, 1);
+      iterate_until_count (&test.errors->len, i + 1);
+      /* For longer than the next one would be waited with. */
+      g_timeout_add_once (300, (GSourceOnceFunc) test_count_cb, &n);
+      iterate_until_count (&n, i + 1);
+      stats = afrpc_pool_get_stats (test.pool);
+      g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), ==, 2);
+      g_clear_pointer (&stats, afrpc_pool_stats_unref);
+    }
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST);
+  g_clear_object (&call);
+  case_end (&test);
+  meeting_let_go (&meeting);
+  meeting_end (&meeting);
+}
+
 /* It ends before it has said that it is a host: nothing was begun, and it may lead to one the next time. */
 static void
 test_templates_late_command (void)
@@ -674,18 +731,15 @@ try_short (guint n_spare)
   g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
-  struct rlimit limit, low;
+  guint64 n_fds_max;
   Case test;
 
   afrpc_process_require (process, TEST_WORKER);
   afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
   case_init_with (&test, process, "act", "max-workers", 1, "max-failures", 1, NULL);
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-  low = limit;
-  low.rlim_cur = test_count_fds () + n_spare;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  n_fds_max = own_process_limit_fds (test_count_fds () + n_spare);
   result = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  own_process_limit_fds (n_fds_max);
   if (result == NULL)
     g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
   g_test_message ("%u spare: %s", n_spare, error != NULL ? error->message : "enough");
@@ -721,12 +775,14 @@ main (int   argc,
   g_test_add_func ("/pool-templates/short", test_templates_short);
   g_test_add_func ("/pool-templates/kinds", test_templates_kinds);
   g_test_add_func ("/pool-templates/shares", test_templates_shares);
+  g_test_add_func ("/pool-templates/begun", test_templates_begun);
   g_test_add_func ("/pool-templates/limits", test_templates_limits);
   g_test_add_func ("/pool-templates/loads", test_templates_loads);
   g_test_add_func ("/pool-templates/broken", test_templates_broken);
   g_test_add_func ("/pool-templates/all-broken", test_templates_all_broken);
   g_test_add_func ("/pool-templates/back-off", test_templates_back_off);
   g_test_add_func ("/pool-templates/no-command", test_templates_no_command);
+  g_test_add_func ("/pool-templates/no-command-late", test_templates_no_command_late);
   g_test_add_func ("/pool-templates/impossible", test_templates_impossible);
   g_test_add_func ("/pool-templates/late-command", test_templates_late_command);
   g_test_add_func ("/pool-templates/vain-command", test_templates_vain_command);

@@ -3,6 +3,7 @@
 /* Pools: which worker gets which call, and which calls wait. */
 #include "pool-case.h"
 
+#include <glib/gstdio.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -467,6 +468,51 @@ test_pool_cancel (void)
 }
 
 static void
+test_pool_cancel_unstarted (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *running, *calls[6];
+  gboolean is_given_up[G_N_ELEMENTS (calls)];
+
+  g_test_summary ("A call that no worker has begun can be given up so that it never is; one that runs is left alone");
+  case_init (&test, "act", "max-workers", 1, "load", 4, NULL);
+  meeting_init (&meeting);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = start_act (&test, "return", NULL);
+  g_assert_false (afrpc_call_cancel_unstarted (running));
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      /* Over a command nobody says what a worker has begun of what it has. */
+      const gboolean may_run = is_command () && afrpc_call_get_process (calls[i]) != NULL;
+
+      is_given_up[i] = afrpc_call_cancel_unstarted (calls[i]);
+      g_assert_true (is_given_up[i] || may_run);
+      if (!is_given_up[i])
+        continue;
+      g_assert_false (afrpc_call_cancel_unstarted (calls[i]));
+      error = wait_error (calls[i]);
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_assert_cmpint (afrpc_call_get_started (calls[i]), ==, AFRPC_STARTED_NO);
+    }
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (running));
+  g_assert_false (afrpc_call_cancel_unstarted (running));
+  g_object_unref (running);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      if (!is_given_up[i])
+        g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  meeting_end (&meeting);
+  case_end (&test);
+}
+
+static void
 test_pool_timeout (void)
 {
   Case test;
@@ -676,6 +722,168 @@ test_pool_taken_back (void)
     g_object_unref (calls[i]);
   g_clear_object (&tied);
   case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_slow (void)
+{
+  Case test;
+  Meeting meeting, next;
+  AfrpcCall *lasting[2], *calls[6];
+  Flood flood;
+
+  g_test_summary ("Who has done something long gets two at once, so that few need be taken back; and more again after something short");
+  if (is_command ())
+    {
+      g_test_skip ("nobody can take a call back that was written to a command");
+      return;
+    }
+  meeting_init (&meeting);
+  meeting_init (&next);
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 4, NULL);
+  wait_idle (&test, 2);
+  for (guint i = 0; i < G_N_ELEMENTS (lasting); i++)
+    lasting[i] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), meet (&next), NULL);
+  wait_begun (&test, 2);
+  while (afrpc_pool_get_n_calls_queued (test.pool) < G_N_ELEMENTS (calls))
+    g_main_context_iteration (NULL, TRUE);
+  meeting_let_go (&meeting);
+  wait_begun (&test, 4);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_assigned (test.pool), <=, 4);
+  meeting_let_go (&next);
+  flood_begin (&flood, &test, test_act ("return", NULL), 8);
+  while (afrpc_pool_get_n_calls_assigned (test.pool) < 5)
+    g_main_context_iteration (NULL, TRUE);
+  flood_end (&flood);
+  for (guint i = 0; i < G_N_ELEMENTS (lasting); i++)
+    {
+      g_variant_unref (wait_value (lasting[i]));
+      g_object_unref (lasting[i]);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  case_end (&test);
+  meeting_end (&meeting);
+  meeting_end (&next);
+}
+
+static void
+test_pool_overtaken (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[4];
+  Flood flood;
+
+  g_test_summary ("What waits behind something long is begun before what comes later, though nobody is ever free");
+  if (is_command ())
+    {
+      g_test_skip ("nobody can take a call back that was written to a command");
+      return;
+    }
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 2, NULL);
+  wait_idle (&test, 2);
+  /* One of them is behind the first one. */
+  for (guint i = 0; i < 4; i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), i == 0 ? meet (&meeting) : test_act ("return", NULL), NULL);
+  flood_begin (&flood, &test, test_act ("return", NULL), 20);
+  for (guint i = 1; i < 4; i++)
+    while (!afrpc_call_is_settled (calls[i]) && flood.n_made < 1000 * 1000)
+      g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (flood.n_made, <, 1000 * 1000);
+  g_assert_false (afrpc_call_is_settled (calls[0]));
+  flood_end (&flood);
+  g_assert_false (afrpc_call_is_settled (calls[0]));
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < 4; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_waits_for_last (void)
+{
+  const guint n = 60000; /* longer than a moment, and than some */
+  Case test;
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+
+  g_test_summary ("Who blocks for the last of many calls gets it, though nobody is told of those before it meanwhile");
+  case_init (&test, "act", "max-workers", 2, "load", 2, NULL);
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (calls, afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL));
+  for (guint i = n; i > 0; i--)
+    {
+      g_autoptr(GError) error = NULL;
+
+      g_variant_unref (afrpc_call_wait_sync (calls->pdata[i - 1], NULL, &error));
+      g_assert_no_error (error);
+    }
+  g_ptr_array_set_size (calls, 0);
+  case_end (&test);
+}
+
+/* Who blocks for @n calls, all of which were made before, gets each of them. */
+static void
+block_for_returns (Case             *test,
+                   AfrpcCallOptions *options,
+                   guint             n)
+{
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (calls, start_act (test, "return", options));
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr(GError) error = NULL;
+
+      g_variant_unref (afrpc_call_wait_sync (calls->pdata[i], NULL, &error));
+      g_assert_no_error (error);
+    }
+}
+
+static void
+test_pool_starting_blocking (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autofree char *elsewhere = NULL;
+  g_autoptr(AfrpcProcess) template = NULL;
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  AfrpcPool *pool;
+
+  g_test_summary ("Calls of who blocks do not wait for a worker that starts while another one is ready");
+  meeting_init (&meeting);
+  elsewhere = g_build_filename (meeting.folder, "elsewhere", NULL);
+  g_setenv ("AFRPC_TEST_MEETING", meeting.path, TRUE);
+  template = template_new ();
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_meet", "max-workers", 2, "load", 2,
+                       "start-delay-ms", 0, "idle-workers", 1, NULL);
+  case_take (&test, pool);
+  /* The first one finds nobody to meet. */
+  g_assert_cmpint (g_rename (meeting.path, elsewhere), ==, 0);
+  wait_idle (&test, 1);
+  g_assert_cmpint (g_rename (elsewhere, meeting.path), ==, 0);
+  afrpc_pool_set_idle_workers (pool, 2);
+  g_assert_cmpuint (afrpc_pool_get_n_starting_workers (pool), ==, 1);
+
+  block_for_returns (&test, NULL, 20);
+  afrpc_call_options_set_affinity (options, "key");
+  block_for_returns (&test, options, 20);
+  g_assert_cmpuint (afrpc_pool_get_n_starting_workers (pool), ==, 1);
+  meeting_let_go (&meeting);
+  case_end (&test);
+  g_unsetenv ("AFRPC_TEST_MEETING");
   meeting_end (&meeting);
 }
 
@@ -924,10 +1132,15 @@ main (int   argc,
   g_test_add_func ("/pool/full-waiting", test_pool_full_waiting);
   g_test_add_func ("/pool/full-blocking", test_pool_full_blocking);
   g_test_add_func ("/pool/cancel", test_pool_cancel);
+  g_test_add_func ("/pool/cancel-unstarted", test_pool_cancel_unstarted);
   g_test_add_func ("/pool/timeout", test_pool_timeout);
   g_test_add_func ("/pool/taken-back", test_pool_taken_back);
+  g_test_add_func ("/pool/starting-blocking", test_pool_starting_blocking);
   g_test_add_func ("/pool/start-delay", test_pool_start_delay);
   g_test_add_func ("/pool/stop-delay", test_pool_stop_delay);
+  g_test_add_func ("/pool/slow", test_pool_slow);
+  g_test_add_func ("/pool/overtaken", test_pool_overtaken);
+  g_test_add_func ("/pool/waits-for-last", test_pool_waits_for_last);
   g_test_add_func ("/pool/idle-workers", test_pool_idle_workers);
   g_test_add_func ("/pool/default-max", test_pool_default_max);
   g_test_add_func ("/pool/large", test_pool_large);

@@ -6,9 +6,10 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "own-process.h"
 
 /* A call of whatever function must fail, and the proxy must end, without anything left behind. */
 static void
@@ -128,11 +129,32 @@ test_process_bad_module (void)
 {
   g_autofree char *dir = g_dir_make_tmp ("afrpc-XXXXXX", NULL);
   g_autofree char *text = write_script (dir, "text.so", "not a shared object\n");
+  AfrpcProcess *in_dir;
+  const struct
+  {
+    const char *name;
+    const char *host;
+  } others[] = {
+    { "w.py", "python" }, { "W.PY", "python" }, { "w.js", "gjs" }, { "w.mjs", "gjs" }, { "W.pm", "perl" }, { "w.pl", "perl" },
+  };
 
   g_test_summary ("A module that does not exist or cannot be loaded: an error with the linker's words");
   assert_fails (new_with_module ("no-such-module"), "f", 0, NULL, AFRPC_ERROR_MODULE, "no-such-module.so");
   assert_fails (new_with_module ("/no/such/module.so"), "f", 0, NULL, AFRPC_ERROR_MODULE, "No such file or directory");
   assert_fails (new_with_module (text), "f", 0, NULL, AFRPC_ERROR_MODULE, "file too short");
+  in_dir = afrpc_process_new_exec ("c");
+  afrpc_process_set_cwd (in_dir, dir);
+  afrpc_process_require (in_dir, "text.so");
+  assert_fails (in_dir, "f", 0, NULL, AFRPC_ERROR_MODULE, "; the path of a file has a slash in it: './text.so'");
+  for (gsize i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autofree char *file = write_script (dir, others[i].name, "not a shared object\n");
+      g_autofree char *words = g_strdup_printf ("; a module for the host '%s'?", others[i].host);
+
+      assert_fails (new_with_module (file), "f", 0, NULL, AFRPC_ERROR_MODULE, words);
+      assert_fails (new_with_module (others[i].name), "f", 0, NULL, AFRPC_ERROR_MODULE, words);
+      g_unlink (file);
+    }
   assert_fails_sync (new_with_module ("no-such-module"), "f", AFRPC_ERROR_MODULE, "no-such-module.so");
   g_unlink (text);
   g_rmdir (dir);
@@ -833,18 +855,15 @@ test_process_no_fds_left (void)
 {
   g_autoptr(AfrpcProcess) process = test_process_new ();
   g_auto(Watched) watched = { 0 };
-  struct rlimit limit, low;
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) result = NULL;
+  guint64 n_fds_max;
 
   g_test_summary ("A full table of descriptors is a clear error, and passes");
-  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
-  low = limit;
-  low.rlim_cur = 4;
   watch_init (&watched, afrpc_proxy_new (process, "act"));
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &low), ==, 0);
+  n_fds_max = own_process_limit_fds (4);
   result = test_call (watched.proxy, test_act ("return", NULL), &error);
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  own_process_limit_fds (n_fds_max);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
   g_assert_nonnull (strstr (error->message, "Too many open files"));
   watch_end (&watched);

@@ -90,7 +90,7 @@ class Signals(unittest.TestCase):
 import os, signal, sys, gi
 gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc
-process = Afrpc.Process.new_exec("python").eval('''
+code = '''
 import os, signal
 def forever(pid, number):
     # Again and again, until it comes to somebody who waits.
@@ -99,8 +99,8 @@ def forever(pid, number):
         signal.sigtimedwait([], 0.01)
     return "cancelled"
 def echo(x): return x
-''')
-proxy = Afrpc.Proxy(process=process, function="forever")
+'''
+proxy = Afrpc.Proxy(process=Afrpc.Process.new_exec("python").eval(code), function="forever")
 {code}
 """
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
@@ -177,6 +177,124 @@ try:
 except Enough:
     print("enough", n)
 """, "nested\nenough 3\n")
+
+    def test_forked(self):
+        """What a handler forks does not wait, and leaves the program's calls alone, whether it raises or returns."""
+        self.interrupt("""
+import tempfile
+class Forked(Exception): pass
+def handler(number, frame):
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    global child
+    child = os.fork()
+    if child == 0 and raises:
+        raise Forked
+def end(status):
+    open(path, "w").close()
+    os._exit(status)
+def wait(function, *args):
+    signal.signal(signal.SIGUSR1, handler)
+    program = os.getpid()
+    try:
+        result = function(*args)
+    except Exception as error:
+        if os.getpid() == program:
+            raise
+        end(7 if type(error) is Forked else 8 if error.matches(Afrpc.error_quark(), Afrpc.Error.CLOSED) else 9)
+    if os.getpid() != program:
+        end(11)
+    os.unlink(path)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), result, flush=True)
+nap = '''
+import os, time
+def nap(pid, number, path):
+    os.kill(pid, number)
+    while not os.path.exists(path): # what was forked does not wait any more
+        time.sleep(0.01)
+    return "slept"
+'''
+folder = tempfile.TemporaryDirectory()
+path = folder.name + "/forked"
+args = os.getpid(), signal.SIGUSR1, path
+for raises in True, False:
+    own = Afrpc.Proxy(process=Afrpc.Process.new_exec("python").eval(nap), function="nap")
+    pool = Afrpc.Pool(process=Afrpc.Process.new_for_host("python").eval(nap), function="nap", max_workers=1)
+    for caller in own, own, pool, pool:
+        wait(caller.invoke_sync, *args)
+    wait(lambda: list(pool.map([args[0]], [args[1]], [path])))
+    own(*args)
+    wait(own.close_sync)
+""", "7 slept\n" * 4 + "7 ['slept']\n7 True\n" + "8 slept\n" * 4 + "8 ['slept']\n8 True\n")
+
+    def test_forked_in_a_thread(self):
+        """The thread that has forked is the main one of the process that was: there handlers run while it blocks."""
+        self.interrupt("""
+import threading, time
+def handler(number, frame):
+    os._exit(7 if time.monotonic() < begun + 10 else 8)
+def fork():
+    global begun
+    if os.fork() == 0:
+        begun = time.monotonic()
+        own = Afrpc.Proxy(process=Afrpc.Process.new_exec("python").eval(code), function="forever")
+        signal.signal(signal.SIGUSR1, handler)
+        try:
+            own.invoke_sync(os.getpid(), signal.SIGUSR1, timeout_ms=20000)
+        finally:
+            os._exit(1)
+    os.write(1, b"%d\\n" % os.waitstatus_to_exitcode(os.wait()[1]))
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+""", "7\n")
+
+    # Signals come to another thread, as one may that comes just before the main thread waits, and so interrupt nothing.
+    ELSEWHERE = """
+import threading
+class Enough(Exception): pass
+def handler(number, frame):
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    raise Enough
+def wait(function, *args, **keywords):
+    signal.signal(signal.SIGUSR1, handler)
+    try:
+        print(function(*args, **keywords))
+    except Enough:
+        print("enough", flush=True)
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+args = (os.getpid(), signal.SIGUSR1)
+variant = GLib.Variant("(ii)", args)
+"""
+
+    def test_another_thread(self):
+        """What blocks ends nevertheless, soon."""
+        self.interrupt(f"""
+from gi.repository import GLib, GObject
+{self.ELSEWHERE}
+wait(proxy.invoke_sync, *args)
+wait(proxy.call_sync, variant)
+wait(proxy.start(variant).wait_sync)
+pool = Afrpc.Pool(process=Afrpc.Process.new_for_host("python").eval(code), function="forever", max_workers=1)
+wait(pool.invoke_sync, *args)
+wait(lambda: list(pool.map([args[0]], [args[1]])))
+pool.kill()
+class Forwarder(GObject.Object, Afrpc.Caller):
+    def do_begin(self, call, args, options):
+        self.inner = proxy.start(args)
+        self.inner.wait(None, self.settled, call)
+    def settled(self, inner, result, call):
+        try:
+            call.return_value(inner.wait_finish(result), None)
+        except GLib.Error as error:
+            call.return_error(inner.get_started(), error)
+    def do_cancel(self, call):
+        self.inner.cancel()
+wait(Forwarder().call_sync, variant)
+proxy.start(variant)
+wait(proxy.close_sync)
+proxy.kill()
+""", "enough\n" * 7)
 
 
 class Endings(unittest.TestCase):
@@ -304,6 +422,8 @@ class Endings(unittest.TestCase):
 class Options(unittest.TestCase):
     def test_wrong_values(self):
         proxy = make("echo")
+        pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="echo")
+        self.addCleanup(pool.kill)
         for option, value, error, words in (
                 ("timeout_ms", "x", TypeError, "an int, not of type str"), ("timeout_ms", -1, OverflowError, "between 0 and"),
                 ("timeout_ms", 1.5, TypeError, "an int, not of type float"), ("timeout_ms", 1 << 70, OverflowError, "between"),
@@ -327,6 +447,15 @@ class Options(unittest.TestCase):
                         function(1, **{option: value})
                     self.assertIn(f"'{option}'", str(caught.exception))
                     self.assertIn(words, str(caught.exception))
+        for option, words in (("timeout", "did you mean 'timeout_ms'?"), ("fd", "did you mean 'fds'?"), ("idempotence", "'idempotent'"),
+                              ("c", "call_kw")):
+            for call in proxy, proxy.invoke_sync, lambda *args, **options: list(pool.map([1], **options)):
+                with self.subTest(option), self.assertRaises(TypeError) as caught:
+                    call(1, **{option: 5})
+                self.assertIn(f"no option '{option}': ", str(caught.exception))
+                self.assertIn(words, str(caught.exception))
+        with self.assertRaisesRegex(GLib.Error, "'fds': 9999: "):
+            proxy.invoke_sync(fds=[0, 9999])
         self.assertEqual(proxy.invoke_sync(1, label=None, timeout_ms=None, fds=None), (1,))
         proxy.kill()
 
@@ -654,9 +783,17 @@ class NotSent(unittest.TestCase):
         for wrong, kind in (({"signature": "(a)"}, ValueError), ({"signature": "(*)"}, ValueError),
                             ({"signature": "\ud800"}, ValueError), ({"signature": "i\0s"}, ValueError),
                             ({"signature": 5}, TypeError), ({"signature": ""}, ValueError), ({"label": 5}, TypeError),
-                            ({"metadata": {"a": object()}}, TypeError)):
-            with self.subTest(wrong), self.assertRaises(kind) as caught:
-                proxy(1, **wrong)
+                            ({"metadata": {"a": object()}}, TypeError), ({"fds": [9999]}, GLib.Error),
+                            ({"fds": [object()]}, TypeError), ({"fds": 3}, TypeError), ({"fds": [-1]}, ValueError),
+                            ({"cancellable": 5}, TypeError), ({"timeout_ms": "x"}, TypeError), ({"callback": 5}, TypeError),
+                            ({"on_progress": 5}, TypeError), ({"progress_mode": 7}, OverflowError), ({"result_fds": 5}, TypeError)):
+            for call in proxy, proxy.invoke_sync:
+                with self.subTest(wrong, call=call), self.assertRaises(kind if call is proxy else Exception) as caught:
+                    call(1, **wrong)
+                self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+        for call in proxy.call_sync, proxy.call_full_sync, proxy.start:
+            with self.assertRaises(TypeError) as caught:
+                call(5)
             self.assertEqual(caught.exception.started, Afrpc.Started.NO)
         for kind in KeyboardInterrupt, StopIteration, SystemExit:
             def default(value):

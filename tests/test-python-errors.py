@@ -3,20 +3,24 @@
 """Errors as exceptions in a program: by class, as what they were in a worker, and from a worker that lies."""
 import asyncio
 import builtins
+import contextlib
 import copy
 import errno
 import gc
+import io
 import json
+import logging
 import os
 import pickle
 import sys
+import tempfile
 import traceback
 import unittest
 
 import gi
 
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc, Gio, GLib  # noqa: E402
+from gi.repository import Afrpc, Gio, GLib, GObject  # noqa: E402
 
 import afrpc.aio  # noqa: E402
 from afrpc import _exceptions  # noqa: E402
@@ -52,7 +56,8 @@ class Exceptions(unittest.TestCase):
         self.assertIsInstance(error, Afrpc.RemoteError)
         self.assertIsInstance(error, cls)
         self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
-        self.assertEqual(error.text, text)
+        if cls is not SyntaxError and SyntaxError not in cls.__mro__:  # which has one of its own
+            self.assertEqual(error.text, text)
         self.assertEqual(error.args, (text,) if args is None else args)
         again = pickle.loads(pickle.dumps(error))
         for again in again, copy.copy(error):
@@ -226,6 +231,7 @@ class Exceptions(unittest.TestCase):
             with self.subTest(code):
                 error = caught(proxy, code)
                 self.assertIs(type(error), Afrpc.RemoteError)
+                self.assertNotIn("python-exception", repr(error.args))
                 self.assertTrue(code.rpartition(".")[2].removeprefix("raise ").startswith(
                     error.type_name.rpartition(".")[2]), error.type_name)
 
@@ -297,6 +303,261 @@ class Exceptions(unittest.TestCase):
             with self.assertRaises(TypeError):
                 Afrpc.RemoteError.register(wrong)
 
+    def test_wayward(self):
+        """Whatever the program's class makes of being written to, what comes is a RemoteError with its cause and notes."""
+        def refuse(self, *args):
+            raise RuntimeError("no")
+
+        code = "try:\n {}['key']\nexcept KeyError as e:\n new = Hidden(5)\n new.add_note('a note')\n raise new from e"
+        for is_one, own in ((True, {"add_note": refuse}), (True, {"__cause__": property(lambda self: None)}),
+                              (True, {"__setattr__": refuse}), (True, {"started": property(lambda self: 1)}),
+                              (True, {"text": property(lambda self: "its own")}),
+                              (True, {"__init_subclass__": classmethod(refuse)}),
+                              *((True, {name: refuse}) for name in (
+                                  "__getattribute__", "__getattr__", "__delattr__", "__eq__", "__hash__", "__bool__", "__len__", "__new__",
+                                  "__init__", "__reduce__", "__reduce_ex__", "__setstate__", "__getstate__", "__copy__",
+                                  "__deepcopy__", "__str__", "__repr__", "__format__", "__del__", "__set_name__", "__dir__",
+                                  "with_traceback", "matches", "copy")),
+                              *((True, {name: property(refuse)}) for name in (
+                                  "__class__", "__dict__", "__traceback__", "__context__", "__suppress_context__", "args",
+                                  "message", "domain", "code", "type_name", "traceback", "matches")),
+                              (True, {"__slots__": ("message", "code", "started")})):
+            with self.subTest(**own):
+                cls = Afrpc.RemoteError.register(type("Hidden", (Exception,), {"__module__": "python_errors", **own}))
+                error = caught(proxy, code)
+                self.assertIsInstance(error, Afrpc.RemoteError)
+                text = "its own" if "text" in own else "5"
+                self.assertEqual((isinstance(error, cls), error.text, error.__notes__), (is_one, text, ["a note"]))
+                self.assertIsInstance(vars(BaseException)["__cause__"].__get__(error), KeyError)
+                self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
+                for again in pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error):
+                    self.assertEqual((type(again), str(again), repr(again)), (type(error), "5", "python_errors.Hidden(5)"))
+                if "__traceback__" not in own:
+                    self.assertIn("a note", "".join(traceback.format_exception(error)))
+
+    def load(self):
+        """The module of the worker, here."""
+        module = type(sys)("python_errors")
+        sys.modules["python_errors"] = module
+        self.addCleanup(sys.modules.pop, "python_errors")
+        with open(WORKER, encoding="utf-8") as file:
+            exec(compile(file.read(), WORKER, "exec"), vars(module))
+        return module
+
+    def test_own_names(self):
+        """What an exception has by the name of something of GLib.Error, or of RemoteError, is what is found by that."""
+        code = "raise Shop(404, 'no such page')"
+        for cls in Afrpc.RemoteError, self.load().Shop:
+            first = caught(proxy, code, label="a label")
+            self.assertIsInstance(first, cls)
+            for error in first, pickle.loads(pickle.dumps(first)), copy.copy(first), copy.deepcopy(first):
+                self.assertEqual((error.code, error.message), (404, "no such page"))
+                self.assertEqual((error.started, error.text, error.type_name, error.traceback, error.copy), (404,) * 5)
+                self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
+                self.assertRegex(str(error), r"^(python_errors.Shop: )?\(404, 'no such page'\)$")
+                self.assertIn("no such page", repr(error))
+            self.assertIn("in raise_it\n", "".join(traceback.format_exception(first)))
+
+        error = caught(proxy, "raise OwnMethods(14)")
+        self.assertEqual((error.code(), error.message, error.text), (14, "code 14", "of the class"))
+        self.assertEqual((error.type_name, error.started, error.domain),
+                         ("python_errors.OwnMethods", Afrpc.Started.YES, "shop"))
+        self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
+        error = caught(proxy, "import xml.etree.ElementTree as tree; tree.fromstring('<a>')")
+        self.assertEqual((error.code, error.position), (3, (1, 3)))
+        error = caught(proxy, "raise ExceptionGroup('many', [ValueError(1)])")
+        self.assertEqual(error.message, "many")
+
+    def test_own_names_in_tasks(self):
+        """They are awaited as any other, and so are those of maps, and of groups that are split."""
+        self.load()
+        code = "raise ExceptionGroup('many', [Shop(404, 'no such page'), OwnMethods(14)])"
+
+        async def ask():
+            with self.assertRaises(Afrpc.RemoteError) as context:
+                await asyncio.wait_for(proxy("raise OwnMethods(14)"), 60)
+            self.assertEqual(context.exception.code(), 14)
+            with self.assertRaises(Afrpc.RemoteError) as context:
+                await proxy("raise Shop(404, 'no such page')")
+            self.assertEqual((context.exception.code, context.exception.started), (404, 404))
+            return await asyncio.gather(proxy("raise Shop(404, 'no such page')"), return_exceptions=True)
+
+        self.assertEqual([error.code for error in afrpc.aio.run(ask())], [404])
+        with Afrpc.Pool(process=template.fork(), function="raise_it") as pool:
+            outcomes = list(pool.map(["raise Shop(404, 'no such page')"] * 3, return_exceptions=True))
+        self.assertEqual([error.code for error in outcomes], [404] * 3)
+        ours, others = caught(proxy, code).split(sys.modules["python_errors"].Shop)
+        self.assertEqual((ours.message, ours.exceptions[0].code, others.exceptions[0].code()), ("many", 404, 14))
+
+    def test_own_names_passed_on(self):
+        """What a worker has got from another one, and does not catch, is what that has raised."""
+        self.load()
+        between = Afrpc.Proxy(function="ask", process=Afrpc.Process.new_exec("python").eval(
+            "import gi\ngi.require_version('Afrpc', '1.0')\nfrom gi.repository import Afrpc\n"
+            "def ask(path, code):\n"
+            " with Afrpc.Proxy(process=Afrpc.Process.new_exec('python').require(path), function='raise_it') as proxy:\n"
+            "  return proxy.invoke_sync(code)"))
+        with between:
+            error = caught(between, WORKER, "raise Shop(404, 'no such page')")
+            self.assertIsInstance(error, sys.modules["python_errors"].Shop)
+            self.assertEqual((error.code, error.message, error.args), (404, "no such page", (404, "no such page")))
+            error = caught(between, WORKER, "raise OwnMethods(14)")
+            self.assertEqual(error.code(), 14)
+
+    def test_own_names_in_c(self):
+        """C gets an error of some kind: its message, domain and code are not words and numbers any more."""
+        class Failing(GObject.Object, Afrpc.Serialiser):
+            __gtype_name__ = "TestFailingSerialiser"
+            error = None
+
+            def do_dup_name(self):
+                return "failing"
+
+            def do_serialise(self, value):
+                raise self.error
+
+            def do_deserialise(self, data):
+                raise self.error
+
+        self.load()
+        for code in "raise OwnMethods(14)", "raise Shop(None, 5)", "raise Shop(404, 'no such page')", "raise ValueError(5)":
+            failing = Failing()
+            failing.error = caught(proxy, code)
+            with self.assertRaises(Exception), contextlib.redirect_stderr(io.StringIO()):
+                failing.serialise(GLib.Variant("i", 5))
+
+    def test_asking(self):
+        """A class that computes its attributes, from what has not been sent, is formatted all the same."""
+        module = self.load()
+        for name in "Asking", "AskingAll":
+            error = caught(proxy, f"e = {name}('bad', open('/dev/null'))\ne.__notes__ = ['a note']\nraise e")
+            self.assertIs(type(error).__mro__[2], vars(module)[name])
+            for again in error, pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error):
+                self.assertIsNone(getattr(again, "nonsense", None))
+                self.assertEqual((again.args, again.text, again.__notes__), (("bad",), "bad", [
+                    "a note", "left out, as it cannot be sent: response (TextIOWrapper)"]))
+                self.assertIn(f"{name}: bad\na note\n", "".join(traceback.format_exception(again)))
+            error = caught(proxy, f"raise {name}('bad', None)")
+            self.assertIsNone(getattr(error, "__notes__", None))
+            error.add_note("new")
+            self.assertEqual(error.__notes__, ["new"])
+        error = caught(proxy, "raise Asking('bad', 'words')")
+        self.assertEqual(error.upper(), "WORDS")
+        error = caught(proxy, "try:\n raise AskingAll('bad', 5)\nexcept Exception as e:\n raise ValueError(1) from e")
+        self.assertIn("AskingAll: bad\n", "".join(traceback.format_exception(error)))
+
+    def test_of_http(self):
+        import urllib.error
+
+        code = "import io, urllib.error\nraise urllib.error.HTTPError('http://x/', 404, 'Not Found', {}, io.BytesIO(b''))"
+        for error in (first := caught(proxy, code)), pickle.loads(pickle.dumps(first)):
+            self.assertIsInstance(error, urllib.error.HTTPError)
+            self.assertEqual((error.code, error.status, error.reason, error.url), (404, 404, "Not Found", "http://x/"))
+            self.assertEqual((error.args, error.errno, error.strerror, error.filename), ((), None, None, "http://x/"))
+            self.assertEqual(str(error), "HTTP Error 404: Not Found")
+            self.assertFalse(hasattr(error, "read"))
+            self.assertRegex("".join(traceback.format_exception(error)),
+                             r"HTTP Error 404: Not Found\nleft out, as it cannot be sent: .*\bfp \(BytesIO\).*\n$")
+        with self.assertLogs() as logs:
+            logging.error("failed", exc_info=first)
+        self.assertEqual(len(logs.records), 1)
+
+    def test_withheld(self):
+        """Arguments that the class of Python itself has not got in the worker are not fed to it here."""
+        for cls in (OSError, SyntaxError), (self.load().OfTheSystem, sys.modules["python_errors"].OfSyntax):
+            error = caught(proxy, "raise OfTheSystem(5, 'a')")
+            self.assertIsInstance(error, cls[0])
+            self.assertEqual((error.args, error.errno, error.strerror, error.filename, error.place), ((), 5, None, "a", "a"))
+            error = caught(proxy, "raise OfSyntax('words', ('f', 1, 1, 't'))")
+            self.assertIsInstance(error, cls[1])
+            self.assertEqual((error.args, error.msg, error.filename, error.lineno, error.where),
+                             (("words", ("f", 1, 1, "t")), None, None, None, ("f", 1, 1, "t")))
+        error = caught(proxy, "e = OSError(2, 'words', 'a')\ne.errno, e.filename = 3, None\nraise e")
+        self.assertEqual((error.args, error.errno, error.strerror, error.filename), ((2, "words"), 3, "words", None))
+        error = caught(proxy, "compile('def f(x):\\n global x', 'f', 'exec')")
+        self.assertEqual((error.filename, error.lineno), ("f", 2))
+
+    def test_two_bases(self):
+        """Each two classes of Python itself that one may be derived from: of what a program knows it is the class, and else the
+        first of these."""
+        module = self.load()
+        never = (GeneratorExit, KeyboardInterrupt, SystemExit, StopIteration, StopAsyncIteration)
+        names = [name for name, cls in vars(builtins).items() if isinstance(cls, type) and issubclass(cls, Exception) and
+                 not issubclass(cls, never) and cls.__name__ == name]
+        all_args = {UnicodeDecodeError: ("utf-8", b"x", 0, 1, "why"), UnicodeEncodeError: ("utf-8", "x", 0, 1, "why"),
+                    UnicodeTranslateError: ("x", 0, 1, "why"), SyntaxError: ("words",), BaseExceptionGroup: None}
+        n = 0
+        for first in names:
+            for second in names:
+                try:
+                    cls = module.make_pair(first, second)
+                except TypeError:  # there can be none
+                    continue
+                args = next((some for base, some in all_args.items() if issubclass(cls, base)), (2, "words"))
+                code = f"raise make_pair({first!r}, {second!r})" + (f"(*{args!r})" if args else "('g', [ValueError(1)])")
+                with self.subTest(code):
+                    error = caught(proxy, code)
+                    self.assertIsInstance(error, cls)
+                    if args is None:
+                        self.assertEqual((error.message, error.exceptions[0].args), ("g", (1,)))
+                        continue
+                    own = cls(*args)
+                    self.assertEqual((error.args, str(error)), (args, str(own)))
+                    for name in "errno", "strerror", "filename", "reason", "msg", "name":
+                        self.assertEqual(getattr(error, name, None), getattr(own, name, None), name)
+                    n += 1
+                    del sys.modules["python_errors"]
+                    error = caught(proxy, code) if n % 7 == 0 else None
+                    sys.modules["python_errors"] = module
+                    if error is not None:
+                        self.assertIsInstance(error, vars(builtins)[first])
+                        self.assertEqual(error.args, args)
+        self.assertGreater(n, 1000)
+
+        for error in (first := caught(proxy, "raise OfAKey(2, 'a')")), pickle.loads(pickle.dumps(first)):
+            self.assertIsInstance(error, module.OfAKey)
+            self.assertEqual((error.args, error.errno, error.filename), ((2, "words"), 2, "a"))
+        error = caught(proxy, "raise Late(7)")
+        self.assertEqual((error.args, error.code, error.text, error.copy()), ((7,), 7, "late", 7))
+
+    def test_unspeakable(self):
+        """A class that fails when it is asked for what is its own is sent as what it is."""
+        self.assertIsInstance(caught(proxy, "raise Unspeakable(5)"), KeyError)
+        module = self.load()
+        error = caught(proxy, "raise Unspeakable(5)")
+        self.assertIsInstance(error, module.Unspeakable)
+        self.assertIn("in raise_it", error.traceback)
+
+    def test_slots(self):
+        note = "left out, as it cannot be sent: unsendable (set)"
+        for cls in Afrpc.RemoteError, self.load().Slotted:
+            first = caught(proxy, "raise Slotted([5])")
+            self.assertIsInstance(first, cls)
+            for error in first, pickle.loads(pickle.dumps(first)), copy.copy(first):
+                self.assertEqual((error.value, error._Slotted__own, error.started, error.__notes__), ([5], [5], "its own", [note]))
+                self.assertFalse(hasattr(error, "unset") or hasattr(error, "unsendable"))
+
+    def test_unsendable(self):
+        """What cannot be sent is left out by itself: others are where they were, and a note says what and why."""
+        error = caught(proxy, "import pathlib\nclass Bad:\n def __repr__(self): 1 / 0\n"
+                              "raise ValueError('ok', {1}, 1 << 80, pathlib.Path('a'), b'x', [[Bad()]], Bad(), 1 << 20000, {'a': (1,)})")
+        self.assertEqual(error.args, ("ok", "{1}", 1 << 80, "a", b"x", "<list>", "<Bad>", "<int>", {"a": (1,)}))
+        self.assertEqual(error.__notes__, ["left out, as it cannot be sent: argument 2 (set), argument 4 (PosixPath), "
+                                           "argument 6 (Bad), argument 7 (Bad), argument 8 (too large an int)"])
+        error = caught(proxy, "raise FileNotFoundError(2, 'words', __import__('pathlib').Path('/a'))")
+        self.assertEqual((error.errno, error.strerror, error.filename), (2, "words", "/a"))
+        error = caught(proxy, "e = ValueError(object(), 'b' * 70000)\nraise e")
+        self.assertEqual(error.__notes__, ["left out, being too large: arguments"])
+        deep = "[" * 9 + "]" * 9
+        error = caught(proxy, f"e = KeyError(5)\ne.good, e.bad, e.deep, e.big = [1], {{'a': {{1}}}}, {deep}, 'x' * 70000\nraise e")
+        self.assertEqual((error.args, error.good), ((5,), [1]))
+        self.assertFalse({"bad", "deep", "big"} & vars(error).keys())
+        self.assertEqual(error.__notes__, ["left out, being too large: big",
+                                           "left out, as it cannot be sent: bad (set), deep (nested too deep)"])
+        error = caught(proxy, "try:\n raise KeyError({1}, 5)\nexcept KeyError as e: raise ValueError(6) from e")
+        self.assertEqual((error.__cause__.args, error.__cause__.__notes__),
+                         (("{1}", 5), ["left out, as it cannot be sent: argument 1 (set)"]))
+
     def test_odd(self):
         error = caught(proxy, "raise Odd('odd')")
         self.assertEqual((error.type_name, error.text), ("python_errors.Odd", "odd"))
@@ -339,10 +600,56 @@ class Exceptions(unittest.TestCase):
             self.assertIn("\nValueError: here\n\"\"\"\n", printed)
             self.assertTrue(printed.endswith("\nValueError: here\n"), printed)
 
+    def test_in_init(self):
+        """What only programs in Python read is nothing for people: an init function's error is none of a call."""
+        for host, code in (("python", "def init(): open('/nofile')\ndef f(): pass"),
+                           ("gjs", "import GLib from 'gi://GLib'; import Afrpc from 'gi://Afrpc';"
+                                   "export function f() {}\nexport function init() { throw new Afrpc.Error({code: "
+                                   "Afrpc.Error.REMOTE, message: 'python-exception -12: OSError: no\\n\\nTraceback\\n\\n{}'}); }")):
+            if host == "gjs" and not os.path.exists(os.path.join(os.environ["AFRPC_HOST_PATH"], "afrpc-host-gjs")):
+                continue
+            with self.subTest(host):
+                failing = Afrpc.Proxy(process=Afrpc.Process.new_exec(host).eval(code), function="f", init="init")
+                error = caught(failing)
+                self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.INIT))
+                self.assertIn("Traceback", error.message)
+                for text in error.message, str(error), failing.get_process().wait_sync().to_string():
+                    self.assertNotIn("{", text)
+
+    def test_wrong_host(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for host, name, words in (("python", "w.so", "host 'c'"), ("python", "w.js", "host 'gjs'"), ("gjs", "w.py", "host 'python'"),
+                                      ("perl", "w.py", "host 'python'"), ("perl", "w.so", "host 'c'"), ("c", "w.vala", "is source")):
+                if not os.path.exists(os.path.join(os.environ["AFRPC_HOST_PATH"], f"afrpc-host-{host}")):
+                    continue
+                module = os.path.join(folder, name)
+                with open(module, "w") as file:
+                    file.write("(no language")
+                with self.subTest(host=host, name=name):
+                    error = caught(Afrpc.Proxy(process=Afrpc.Process.new_exec(host).require(module), function="f"))
+                    self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.MODULE))
+                    self.assertIn(words, error.message.split("\n")[0])
+
+    def test_wrong_backend(self):
+        process = Afrpc.Process.new_exec("python").eval("async def f(): pass")
+        self.assertIn("'f' is a coroutine function: it needs the async backend, in the command --async",
+                      caught(Afrpc.Proxy(process=process, function="f")).message)
+
     def test_large(self):
         error = caught(proxy, "raise ValueError('ü' * 100000, 1)")
         self.assertIsInstance(error, ValueError)
         self.assertLess(len(error.message.encode()), 65536 + 100)
+        # Of words that are too long the middle is left out, and nothing of where they come from.
+        for raising in "raise ValueError('first' + 'ü' * 100000 + 'last')", "try: 1 / 0\nexcept Exception: " \
+                "raise ValueError('first' + 'ü' * 100000 + 'last')":
+            error = caught(proxy, raising)
+            self.assertTrue(error.text.startswith("first") and error.text.endswith("last"), error.text[-100:])
+            self.assertIn(" [...] ", error.text)
+            self.assertTrue(error.traceback.startswith("Traceback (most recent call last):\n  File "), error.traceback[:100])
+            self.assertIn("in raise_it\n", error.traceback)
+            self.assertIn("\nValueError: firstü", error.traceback)
+            self.assertTrue(error.traceback.endswith("last"))
+            self.assertEqual("ZeroDivisionError" in error.traceback, "1 / 0" in raising)
         deep = "[" * 50 + "]" * 50
         for code in f"raise ValueError({deep}, 1)", "a = []\na.append(a)\nraise ValueError(a)":
             self.assertIsInstance(caught(proxy, code), ValueError)
@@ -405,7 +712,7 @@ class Exceptions(unittest.TestCase):
                         error = caught(proxy, code)
                         self.assertIsInstance(error, ExceptionGroup if "Group" in code else ValueError)
                         self.assertEqual(getattr(error, "n", 0), 5 if "e.n" in code else 0)
-                        self.assertLess(len(error.message.encode()), 65536)
+                        self.assertLess(len(error.message.encode("utf-8", "surrogatepass")), 65536)
 
     def test_made_up(self):
         for message in "", "ValueError", "ValueError: x", "Nonsense: x", "OSError\n\n{}", "a.b.c: x", ": ", "\n\n":
@@ -443,8 +750,10 @@ class Exceptions(unittest.TestCase):
                 self.assertIsInstance(error, Afrpc.RemoteError)
                 self.assertNotIsInstance(error, (SystemExit, KeyboardInterrupt, StopIteration))
                 self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
-                self.assertTrue(error.message.startswith("python-exception -19: ValueError: made up"))
+                self.assertTrue(error.copy().message.startswith("python-exception -19: ValueError: made up"))
                 self.assertIs(vars(error).get("__class__", nothing), nothing)
+                if isinstance(made_up, dict) and "code" in (made_up.get("attributes") or ()):
+                    self.assertEqual((error.code, error.message), (7, "no"))
                 str(error), repr(error), pickle.loads(pickle.dumps(error))
 
     def test_nothing_is_loaded(self):
@@ -611,6 +920,20 @@ class Classes(unittest.TestCase):
             await call
 
         afrpc.aio.run(main())
+
+    def test_not_done_without_loop(self):
+        """It says what to do: nothing that blocks does it."""
+        proxy, context = self.make("def run(): return 5"), GLib.MainContext.default()
+        call = proxy()
+        self.assertTrue(proxy.close_sync())
+        for ask in call.result, call.exception:
+            with self.assertRaisesRegex(asyncio.InvalidStateError, r"not done yet, .*iteration\(True\).*invoke_sync\(\)"):
+                ask()
+        while not call.done():
+            context.iteration(True)
+        self.assertEqual(call.result(), 5)
+        with self.assertRaisesRegex(asyncio.InvalidStateError, "not done yet$"):
+            Afrpc.PendingCall().result()
 
     def test_never_asked_for(self):
         told = []

@@ -236,6 +236,50 @@ class Programs(unittest.TestCase):
             """), "8\ncannot schedule new futures after shutdown\ncannot schedule new futures after interpreter shutdown\n")
         self.assertEqual(error, "")
 
+    def test_submit_at_exit(self):
+        """What is submitted at that moment is done."""
+        self.check(self.run_program("""
+            import threading, time
+            from afrpc import Executor
+            is_checked = threading.Event()
+            def check_slowly():
+                check()
+                is_checked.set()
+                time.sleep(0.3)
+            def submit():
+                print(executor.submit(pow, 2, 3).result(5))
+            if __name__ == "__main__":
+                executor = Executor(max_workers=1)
+                check = executor._core.check
+                executor._core.check = check_slowly
+                threading.Thread(target=submit).start()
+                is_checked.wait()
+            """), "8\n")
+
+    def test_executor_at_exit(self):
+        """What is made at that moment is refused, or takes what is submitted."""
+        self.check(self.run_program("""
+            import threading, time
+            from afrpc import Executor
+            is_there = threading.Event()
+            def get_loop_slowly():
+                loop = get_loop()
+                is_there.set()
+                time.sleep(0.3)
+                return loop
+            def make():
+                try:
+                    print(Executor(max_workers=1).submit(pow, 2, 3).result(5))
+                except RuntimeError as error:
+                    print(error)
+            if __name__ == "__main__":
+                print(Executor(max_workers=1).submit(pow, 2, 2).result())
+                from afrpc import _loop
+                get_loop, _loop.get_loop = _loop.get_loop, get_loop_slowly
+                threading.Thread(target=make).start()
+                is_there.wait()
+            """), "4\ncannot schedule new futures after interpreter shutdown\n")
+
     def test_interrupted(self):
         """Waiting can be interrupted."""
         self.check(self.run_program("""
@@ -251,6 +295,34 @@ class Programs(unittest.TestCase):
                 except KeyboardInterrupt: print("interrupted")
                 executor.kill_workers()
             """), "interrupted\n")
+
+    def test_interrupt_of_group(self):
+        """Ctrl-C ends workers, as their exit says, unless they ignore it: then what runs has its result."""
+        self.check(self.run_program("""
+            import os, signal, tempfile, time
+            from afrpc import Executor
+            def hold(path):
+                open(path, "w").close()
+                time.sleep(0.5)
+                return "done"
+            def run(**keywords):
+                path = os.path.join(tempfile.mkdtemp(), "begun")
+                executor = Executor(max_workers=1, **keywords)
+                future, late = executor.submit(hold, path), [executor.submit(pow, 2, 3) for i in range(10)][-1]
+                try:
+                    while not os.path.exists(path): time.sleep(0.001)
+                    os.killpg(0, signal.SIGINT)
+                    time.sleep(60)
+                except KeyboardInterrupt: executor.shutdown(cancel_futures=True)
+                error = future.exception()
+                print(late.cancelled(), future.result() if error is None else
+                      (type(error).__name__, type(error.__cause__).__name__, error.__cause__.exit.get_signal() == signal.SIGINT))
+                os.unlink(path); os.rmdir(os.path.dirname(path))
+            if __name__ == "__main__":
+                os.setpgid(0, 0)
+                run()
+                run(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+            """), "True ('WorkerLost', 'WorkerDied', True)\nTrue done\n")
 
     def test_fork(self):
         """In a child, executors of the program are refused, and those of its own work; the program's go on."""

@@ -77,6 +77,14 @@ def lock_at_50(i):
     return threading.Lock() if i == 50 else i
 
 
+def log_and_sleep(path, i, seconds=0):
+    with open(path, "a") as file:
+        file.write(f"{i}\n")
+    if seconds > 0:
+        time.sleep(seconds)
+    return i, os.getpid()
+
+
 def divide(a, b):
     return a // b
 
@@ -532,6 +540,41 @@ class Maps(Case):
         self.assertGreater(max(n_calls), 10)
 
 
+    def check_log(self, n):
+        with open(self.path("log")) as file:
+            self.assertEqual(sorted(map(int, file)), list(range(n)))
+        os.unlink(self.path("log"))
+
+    def test_chunks_come_back(self):
+        """Those in which something takes longer than before: others have the rest, and nothing is called twice."""
+        for first in 3000, 4980:  # somewhere, and in what was sent last
+            n, slow = 5000, range(first, first + 10)
+            with Executor(max_workers=2) as executor:
+                results = executor.map(log_and_sleep, [self.path("log")] * n, range(n), [0.03 * (i in slow) for i in range(n)])
+                executor.shutdown(wait=False)
+                results = list(results)
+            self.assertEqual([i for i, pid in results], list(range(n)))
+            self.assertEqual(len({pid for i, pid in results if i in slow}), 2)
+            self.check_log(n)
+
+    def test_chunks_that_come_back_fail(self):
+        executor = self.make(max_workers=2)
+        seconds = [0] * 1000 + [0.03] * 5 + ["wrong"] + [0] * 500
+        results = executor.map(log_and_sleep, [self.path("log")] * len(seconds), range(len(seconds)), seconds)
+        self.assertEqual([i for i, _ in itertools.islice(results, 1005)], list(range(1005)))
+        self.assertIs(type(self.raised(next, results)), TypeError)
+        self.assertEqual(list(results), [])
+
+    def test_chunks_as_said(self):
+        executor = self.make(max_workers=2)
+        n_calls = []
+        executor._dumps = lambda value, protocol: n_calls.append(len(value[1][1])) or pickle.dumps(value, protocol)
+        results = list(executor.map(log_and_sleep, [self.path("log")] * 20, range(20), [0.03] * 20, chunksize=5))
+        self.assertEqual(n_calls, [5] * 4)
+        self.assertEqual([results[i * 5][1] for i in range(4) for j in range(5)], [pid for i, pid in results])
+        self.check_log(20)
+
+
 class Deaths(Case):
     def check_alive(self, executor):
         self.assertEqual(executor.submit(square, 3).result(PATIENCE), 9)
@@ -658,6 +701,7 @@ class Deaths(Case):
             end_them(executor)
             for future in futures:
                 self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
+                self.assertEqual(str(future.exception()), "the workers were killed")
             executor.shutdown()
 
     def test_callbacks_that_wait(self):
@@ -776,6 +820,15 @@ class Cancelling(Case):
         touch(self.path("go"))
         executor.shutdown()
         self.assertTrue(blocked.done() and not blocked.cancelled())
+
+    def test_cancel_futures_of_map(self):
+        """What workers have, they finish."""
+        executor = self.make(max_workers=1)
+        mapped = executor.map(wait_for, [self.path("go")], timeout=PATIENCE)
+        self.wait_until(lambda: executor._core.n_given == 1)
+        executor.shutdown(wait=False, cancel_futures=True)
+        touch(self.path("go"))
+        self.assertEqual(len(list(mapped)), 1)
 
     def test_shutdown(self):
         with Executor(max_workers=1) as executor:

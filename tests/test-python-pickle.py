@@ -212,7 +212,7 @@ def tell():
                 pool.add_template(there, 1)
                 pool.refresh(there)
             pool.kill()
-        with self.assertRaisesRegex(ValueError, "there is no serialiser 'nothing'"):
+        with self.assertRaisesRegex(ValueError, "there is no serialiser 'nothing': there are 'bytes', 'json', "):
             Afrpc.Proxy(process=process, function="echo", serialiser="nothing")
 
     @unittest.skipIf("AFRPC_HOST_PATH" not in os.environ, "where the host is, is not known")

@@ -417,6 +417,19 @@ class PoolTest(unittest.TestCase):
             self.assertIs(type(error), Afrpc.NotStarted)
             self.assertEqual((error.started, error.process, error.exit), (Afrpc.Started.NO, None, None))
 
+    def test_all_packed_once(self):
+        """What packs values is asked once, also where it refuses."""
+        def pack(value):
+            packed.append(value)
+            raise TypeError("no")
+
+        packed, value = [], object()
+        with make_pool("act", max_workers=1, default=pack) as pool:
+            with self.assertRaises(TypeError) as caught:
+                pool.invoke_all_sync("configure", value)
+            self.assertEqual(packed, [value])
+            self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+
     def test_all(self):
         def configured(pool):
             return pool.invoke_sync("configuration", True, signature="(sv)")

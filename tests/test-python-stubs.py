@@ -372,10 +372,12 @@ class Stubs(unittest.TestCase):
             n_defaults = len(child.args.defaults) + len([one for one in child.args.kw_defaults if one is not None])
             self.assertEqual(n_defaults, len([one for one in there_are if one.default is not one.empty]), child.name)
 
-    def check(self, *files, folder):
+    def check(self, *files, folder, is_installed=True):
         environment = dict(os.environ, MYPYPATH=f"{folder}:{os.environ['PYTHONPATH'].split(':')[0]}")
+        if not is_installed:
+            del environment["PYTHONPATH"]
         return subprocess.run([sys.executable, "-m", "mypy", "--python-version=3.11",
-                               "--ignore-missing-imports", "--no-error-summary", "--no-color-output",
+                               "--ignore-missing-imports", "--warn-unused-ignores", "--no-error-summary", "--no-color-output",
                                "--no-incremental", f"--cache-dir={os.devnull}", *map(str, files)],
                               capture_output=True, text=True, env=environment, cwd=folder)
 
@@ -455,6 +457,15 @@ class Stubs(unittest.TestCase):
             button, process = self.check_beside(folder / "beside", other.parent)
             self.assertIn("gi.repository.Gtk.Button", button)
             self.assertEqual(process, "gi.repository.Afrpc.Process")
+
+    @unittest.skipUnless(HAVE_MYPY, "there is no mypy")
+    def test_unused_ignores(self):
+        """A type checker that is told of the folder itself complains of them."""
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder, "program.py")
+            program.write_text("import afrpc\nimport afrpc.aio\nafrpc.Executor\n")
+            done = self.check(program, folder=folder, is_installed=False)
+            self.assertEqual((done.stdout, done.returncode), ("", 0))
 
     @unittest.skipUnless(HAVE_MYPY, "there is no mypy")
     def test_stubtest(self):

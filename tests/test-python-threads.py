@@ -140,6 +140,78 @@ class Threads(unittest.TestCase):
                 for n, n_before in zip(count(), before):
                     self.assertLess(n - n_before, 5)
 
+    def test_outcome_without_a_context(self):
+        """What was called by a context that has gone has its outcome, for who awaits it elsewhere."""
+        def start(*args):
+            context = GLib.MainContext()
+            context.push_thread_default()
+            try:
+                proxy = Afrpc.Proxy(process=Afrpc.Process.new_exec("python").eval(CODE), function=args[0])
+                calls = [proxy.invoke(*args[1:]) for _ in range(2)]
+                if args[0] == "echo":
+                    self.assertEqual(proxy.invoke_sync(2), (2,))
+            finally:
+                context.pop_thread_default()
+            return proxy, calls
+
+        async def main():
+            proxy, (call, other) = start("forever")
+            gc.collect()
+            for _ in range(2):
+                with self.assertRaisesRegex(Afrpc.NotStarted, "main context") as caught:
+                    await asyncio.wait_for(call, 60)
+                self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+            self.assertTrue(other.done())
+            await asyncio.wait_for(proxy.close_async(), 60)
+            proxy, (call, other) = start("echo", 1)
+            gc.collect()
+            self.assertEqual(await asyncio.wait_for(call, 60), (1,))
+
+        aio.run(main())
+
+    def test_calls_without_a_context(self):
+        """What was called is not kept when its main context has gone: nobody is told any more."""
+        def count():
+            gc.collect()
+            gc.collect()
+            return (len(os.listdir("/proc/self/fd")),
+                    sum(isinstance(thing, Afrpc.PendingCall) for thing in gc.get_objects()))
+
+        def own(how):
+            context = GLib.MainContext()
+            context.push_thread_default()
+            try:
+                process = Afrpc.Process.new_exec("python").eval(CODE)
+                make_caller = Afrpc.Pool if how == "pool" else Afrpc.Proxy
+                caller = make_caller(process=process, function="forever")
+                call = caller.invoke(callback=print) if how == "callback" else caller.invoke()
+                context.iteration(False)
+                if how == "close":
+                    caller.close()
+                if how == "cancel":
+                    call.cancel()
+            finally:
+                context.pop_thread_default()
+
+        async def main():
+            async def wait():
+                await Afrpc.Proxy(process=Afrpc.Process.new_exec("python").eval(CODE), function="forever")()
+
+            asyncio.create_task(wait())
+            await asyncio.sleep(0)
+
+        for how in "plain", "callback", "close", "cancel", "pool", "task":
+            with self.subTest(how):
+                def run(i):
+                    own(how) if how != "task" else asyncio.run(main())
+
+                self.in_threads(1, run)
+                before = count()
+                for _ in range(5):
+                    self.assertEqual(self.in_threads(1, run), [None])
+                for n, n_before in zip(count(), before):
+                    self.assertLessEqual(n, n_before)
+
     def test_locks(self):
         """A reference that is taken while GObject is locked does not wait for the interpreter."""
         subprocess.run([sys.executable, "-c", STARTING], check=True, timeout=PATIENCE)

@@ -199,8 +199,8 @@ class Hostile(unittest.TestCase):
                     return 1
 
                 self.proxy.set_hooks(default=default)
-                # With a signature, the default is asked for what is no str any more, again and again.
-                with self.assertRaises(RuntimeError if signature is None else (RuntimeError, ValueError)):
+                # With a signature, the default is asked for what is no str any more.
+                with self.assertRaises(RuntimeError if signature is None else (RuntimeError, TypeError)):
                     self.proxy.invoke_sync(items, signature=signature)
         self.proxy.set_hooks(default=lambda value: 1)
         self.assertEqual(self.proxy.invoke_sync({"a": object()}), {"a": 1})
@@ -283,6 +283,19 @@ class Hooks(unittest.TestCase):
         self.assertEqual(self.proxy.invoke_sync([{3, 1, 2}]), [[1, 2, 3]])
         self.assertEqual(self.proxy.invoke_sync({3, 1, 2}, signature="(ai)"), [1, 2, 3])
         self.assertEqual(self.proxy.invoke_sync("as it is"), "as it is")
+        # What it raises of what does not go with a signature says which type was wanted, and where.
+        for value, signature, note in ((5, "(ai)", "argument 1: a value of type int cannot be sent as 'ai'"),
+                                       (5, "ai", "argument 1: a value of type int cannot be sent as 'ai'"),
+                                       (["a", 5], "(as)", "argument 1, element 1: a value of type int cannot be sent as 's'"),
+                                       ({"a": [1, None]}, "(a{s(ii)})",
+                                        "argument 1, key 'a', element 1: a value of type NoneType cannot be sent as 'i'")):
+            with self.assertRaisesRegex(TypeError, "is not iterable") as caught:
+                self.proxy.invoke_sync(value, signature=signature)
+            self.assertEqual(caught.exception.__notes__, [f"when afrpc converted {note}"])
+        self.proxy.set_hooks(default=lambda value: value)
+        with self.assertRaisesRegex(TypeError, r"^argument 1: a value of type str cannot be sent as 'i', and default\(\) returns"):
+            self.proxy.invoke_sync("x", signature="(i)")
+        self.proxy.set_hooks(default=lambda value: sorted(value))
         with self.assertRaises(TypeError):
             self.proxy.invoke_sync(object())
         self.proxy.set_hooks()

@@ -522,6 +522,39 @@ class Preparing(Case):
         self.assertEqual(stream.get_input_stream().read_bytes(1, None).get_size(), 0)
         stream.close(None)
 
+    def test_too_late(self):
+        """What the library only complains of is an exception."""
+        ways = (("require", "os"), ("eval", "pass"), ("send_arg", 1), ("send_fd", 0), ("set_environ", []), ("setenv", "A", "b", True),
+                ("unsetenv", "A"), ("set_cwd", "/"), ("set_limit", Afrpc.Limit.FILES, 50), ("set_nice", 1),
+                ("set_orphan_policy", Afrpc.OrphanPolicy.END), ("set_stderr", Afrpc.Stdio.CAPTURE), ("take_stdout_fd", 1))
+        process = self.process()
+        with Afrpc.Proxy(process=process, function="echo") as proxy:
+            for name, *args in ways:
+                with self.subTest(name), self.assertRaisesRegex(RuntimeError, "before a proxy is made for it"):
+                    getattr(process, name)(*args)
+            self.assertEqual(proxy.invoke_sync(1), (1,))
+            template = process = self.process()
+            with Afrpc.Proxy(process=template.fork(), function="echo") as other:
+                other.invoke_sync(1)
+                for name, *args in ways[4:]:
+                    with self.subTest(name), self.assertRaisesRegex(RuntimeError, "before it is started"):
+                        getattr(template, name)(*args)
+                template.require("os")
+        pool = Afrpc.Pool(process=template, function="echo")
+        for name in "load", "max_failures", "max_calls_queued":
+            with self.assertRaisesRegex(ValueError, f"set_{name}.. takes 1 to [0-9]+, not 0"):
+                getattr(pool, f"set_{name}")(0)
+        with self.assertRaisesRegex(ValueError, "not 65537"):
+            pool.set_max_workers(65537)
+        pool.kill()
+
+    def test_run_fails(self):
+        process = self.process().eval("def run(fd, *args): open('/nofile')")
+        call = process.run_async("run")
+        wait_until(call.done)
+        end = process.wait_sync()
+        self.assertEqual((end.get_status(), end.is_success()), (1, False))
+
 
 class Async(Case):
     def test_coroutines(self):

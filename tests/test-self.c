@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test-util.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -56,6 +57,21 @@ test_self_fork (void)
 }
 
 static void
+test_self_started (void)
+{
+  siginfo_t info = { 0 };
+
+  g_test_summary ("The early template runs; where there are no pidfds there is none, nor anything left of it");
+  if (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+    g_assert_cmpint (errno, ==, ECHILD);
+  else
+    {
+      g_assert_null (g_getenv ("AFRPC_TEST_NO_PIDFD"));
+      g_assert_cmpint (info.si_pid, ==, 0);
+    }
+}
+
+static void
 test_self_copies (void)
 {
   int pids[3], status;
@@ -76,6 +92,42 @@ test_self_copies (void)
     {
       g_assert_cmpint (waitpid (pids[i], &status, 0), ==, pids[i]);
       g_assert_cmpint (status, ==, 0);
+    }
+}
+
+/* In a worker: what a worker of its own says. */
+static GVariant *
+ask_another (AfrpcWorker  *worker,
+             GVariant     *args,
+             GError      **error)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  gboolean is_forked;
+
+  g_variant_get (args, "(b)", &is_forked);
+  process = is_forked ? afrpc_process_new_self () : afrpc_process_new_self_exec ();
+  proxy = afrpc_proxy_new (process, "echo");
+
+  return afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(s)", "another"), NULL, error);
+}
+
+static void
+test_self_nested (void)
+{
+  g_test_summary ("A worker that is the program can have such workers itself");
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr(AfrpcProcess) process = i % 2 == 0 ? afrpc_process_new_self () : afrpc_process_new_self_exec ();
+      g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "ask-another");
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = NULL;
+
+      afrpc_call_options_set_timeout_ms (options, 60000); /* instead of for ever */
+      result = afrpc_caller_call_full_sync (AFRPC_CALLER (proxy), g_variant_new ("(b)", i / 2 == 0), options, NULL, NULL, &error);
+      g_assert_no_error (error);
+      g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
     }
 }
 
@@ -203,6 +255,7 @@ main (int   argc,
       char *argv[])
 {
   afrpc_register_function ("echo", AFRPC_FUNCTION_SYNC, G_CALLBACK (echo), "(s)");
+  afrpc_register_function ("ask-another", AFRPC_FUNCTION_SYNC, G_CALLBACK (ask_another), "(b)");
   afrpc_register_function ("echo-later", AFRPC_FUNCTION_ASYNC, G_CALLBACK (echo_later), NULL);
   afrpc_init_early (&argc, &argv);
 
@@ -213,10 +266,12 @@ main (int   argc,
 
   g_test_init (&argc, &argv, NULL);
 
-  /* The first: nobody has taken the early template. */
+  /* The first: nothing else has been started, and nobody has taken the early template. */
+  g_test_add_func ("/self/started", test_self_started);
   g_test_add_func ("/self/copies", test_self_copies);
   g_test_add_func ("/self/fork", test_self_fork);
   g_test_add_func ("/self/exec", test_self_exec);
+  g_test_add_func ("/self/nested", test_self_nested);
   g_test_add_func ("/self/thread", test_self_thread);
   g_test_add_func ("/self/bad-function", test_self_bad_function);
   g_test_add_func ("/self/deleted", test_self_deleted);

@@ -7,11 +7,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "own-process.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
@@ -161,17 +161,14 @@ static void
 test_shared_state_no_fd_left (void)
 {
   g_autoptr(GError) error = NULL;
-  struct rlimit before, none;
   AfrpcSharedState *page;
+  guint64 n_fds_max;
   int fd = -2;
 
   g_test_summary ("Without a descriptor to be had there is an error, and no page");
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
-  none = before;
-  none.rlim_cur = 0;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+  n_fds_max = own_process_limit_fds (0);
   page = afrpc_shared_state_create (&fd, &error);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+  own_process_limit_fds (n_fds_max);
 
   g_assert_null (page);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);

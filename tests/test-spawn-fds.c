@@ -184,19 +184,16 @@ starts_below (int n_max)
   g_autoptr(GError) error = NULL;
   AfrpcSpawned spawned;
   AfrpcSpawnStatus status;
-  struct rlimit before, limit;
+  guint64 n_fds_max;
   gboolean ok;
   int fds[64], n_fds = 0;
 
   do
     g_assert_no_errno (fds[n_fds] = fcntl (0, F_DUPFD_CLOEXEC, 0));
   while (fds[n_fds++] < N_OCCUPIED - 1);
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
-  limit = before;
-  limit.rlim_cur = n_max;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  n_fds_max = own_process_limit_fds (n_max);
   ok = afrpc_spawn (&plan, &spawned, &error);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+  own_process_limit_fds (n_fds_max);
   while (n_fds > 0)
     close (fds[--n_fds]);
 

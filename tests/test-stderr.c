@@ -268,6 +268,42 @@ test_stderr_slices (void)
 }
 
 static void
+test_stderr_lines (void)
+{
+  g_auto(Source) source = { 0 };
+  g_autofree char *text = g_strnfill (50000, '\n');
+  gsize most = 0;
+  guint n = 0;
+
+  g_test_summary ("Lines that are taken more slowly than they come take no more memory for that");
+  source_init (&source);
+  source.tail.keeps_lines = TRUE;
+  for (guint i = 0; i < 40; i++)
+    {
+      source_write (&source, text, -1);
+      afrpc_stderr_read (&source.tail);
+      for (guint taken = 0; afrpc_stderr_is_full (&source.tail) || taken < 30000; taken++, n++)
+        {
+          g_autofree char *line = afrpc_stderr_take_line (&source.tail);
+
+          g_assert_cmpstr (line, ==, "");
+        }
+      most = MAX (most, source.tail.lines->len);
+    }
+  g_assert_cmpuint (most, <, 3 * AFRPC_STDERR_LINES_SIZE);
+  source_close (&source);
+  afrpc_stderr_read (&source.tail);
+  while (afrpc_stderr_has_lines (&source.tail))
+    {
+      g_autofree char *line = afrpc_stderr_take_line (&source.tail);
+
+      n++;
+    }
+  g_assert_cmpuint (n, ==, 40 * 50000);
+  afrpc_stderr_clear (&source.tail);
+}
+
+static void
 test_stderr_end (void)
 {
   g_auto(Source) source = { 0 };
@@ -438,6 +474,7 @@ main (int    argc,
   g_test_add_func ("/stderr/long-line", test_stderr_long_line);
   g_test_add_func ("/stderr/random", test_stderr_random);
   g_test_add_func ("/stderr/slices", test_stderr_slices);
+  g_test_add_func ("/stderr/lines", test_stderr_lines);
   g_test_add_func ("/stderr/end", test_stderr_end);
   g_test_add_data_func ("/stderr/pass-on/yes", GINT_TO_POINTER (TRUE), test_stderr_pass_on);
   g_test_add_data_func ("/stderr/pass-on/no", GINT_TO_POINTER (FALSE), test_stderr_pass_on);

@@ -217,7 +217,7 @@ class TestMap(ToolTest):
         result = run_map('-q', '-j', '2', '--init', 'die_init', MODULE, 'work', stdin=b'x\n' * 10)
         self.assert_status(result, 3)
         self.assertEqual(result.stdout, b'')
-        self.assertRegex(result.stderr, rb'^afrpc: 5 workers in a row ended before they had begun a call; the last one: [^\n]+\n$')
+        self.assertRegex(result.stderr, rb'^afrpc: 5 times in a row workers ended before they had begun a call; the last one: [^\n]+\n$')
 
     def test_async(self):
         result = run_map('--async', MODULE, 'echo_async', stdin=b'x\ny\n')
@@ -255,14 +255,19 @@ class TestMap(ToolTest):
     def test_json_lines(self):
         lines = (b'["a", 1, "b"]\n'
                  b'["2024", 2.0, ""]\n'    # a whole number is one
-                 b'["a", "1", "b"]\n'
+                 b'["a", "1", "b"]\n'     # and so are digits
+                 b'["a", "x", "b"]\n'
                  b'{"not": "three"}\n'
                  b'[1, 2\n'
                  b'["\xff"]\n')
         result = run_map('-k', '--from-json', '--json', MODULE, 'mixed', stdin=lines)
         self.assert_status(result, 1)
-        self.assertEqual([json.loads(line) for line in result.stdout.splitlines()], [['a', 1, 'b'], ['2024', 2, '']])
-        self.assertIn(b'2 succeeded, 4 failed', result.stderr)
+        self.assertEqual([json.loads(line) for line in result.stdout.splitlines()], [['a', 1, 'b'], ['2024', 2, ''], ['a', 1, 'b']])
+        self.assertIn(b'3 succeeded, 4 failed', result.stderr)
+        lines = b'[18446744073709551615, []]\n["12345678901234567890", ["-1"]]\n[1e19, []]\n'
+        result = run_map('-k', '--from-json', '--json', MODULE, 'large', stdin=lines)
+        self.assertEqual(result.stdout, b'["18446744073709551615",[]]\n["12345678901234567890",[-1]]\n')
+        self.assertIn(b'write a string of digits', result.stderr)
         result = run_map('-q', '-k', '--from-json', MODULE, 'echo', stdin=b'5\n[]\n[[]]\n{"a": null}\n')
         self.assert_status(result, 0)
         self.assertEqual(result.stdout, b"(5,)\n()\n([],)\n({'a': <@mv nothing>},)\n")

@@ -84,6 +84,11 @@ class ToolNatsTest(ToolTest):
         self.end(serving, signal.SIGTERM)
         self.assert_status(self.call('echo'), 3)
 
+    def test_help(self):
+        text = run('serve', '--help').stdout
+        self.assertIn(b'it was told to end', text)
+        self.assertNotIn(b'a call failed', text)
+
     def test_usage(self):
         for words in (['--strings', '--from-json', 'f'], ['--timeout', '-1', 'f'], ['--timeout', 'nan', 'f'],
                       ['--nkey', 'x', 'f'], []):

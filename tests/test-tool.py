@@ -25,10 +25,14 @@ class TestCommand(ToolTest):
             with self.subTest(args=args):
                 result = run(*args)
                 self.assert_status(result, 0)
-                self.assertIn(b'Exit status:', result.stdout)
+                self.assertRegex(result.stdout, rb'Exit status:(?s:.*)\n  4  +the worker died\n')
                 self.assertEqual(result.stderr, b'')
         self.assertIn(b'--keep-order', run('help', 'map').stdout)
         self.assertIn(b'--strings', run('help', 'call').stdout)
+        # It makes no calls.
+        result = run('help', 'host')
+        self.assertRegex(result.stdout, rb'Exit status:\n  0 [^\n]*\n  1 [^\n]*\n  2 [^\n]*\n  3 [^\n]*\n')
+        self.assertNotRegex(result.stdout, rb'a call|  [45] |time limit')
 
     def test_no_locale(self):
         for locale in 'C', 'POSIX':
@@ -48,6 +52,8 @@ class TestCommand(ToolTest):
         self.assert_usage(run('--fly'), b'--fly')
         self.assert_usage(run('help', 'fly'), 'no command “fly”'.encode())
         self.assert_usage(run('help', '--fly'), 'no command “--fly”'.encode())
+        for words in ['map', 'extra'], ['map', '--help'], ['help', 'map']:
+            self.assert_usage(run('help', *words), b'one command at a time')
         for command in 'call', 'map':
             self.assert_usage(run(command), b'MODULE and FUNCTION')
             self.assert_usage(run(command, MODULE), b'MODULE and FUNCTION')
@@ -288,6 +294,17 @@ class TestCall(ToolTest):
         result = run_call('--from-json', MODULE, 'mixed', '"2024"', '7', '"x"')  # (sis)
         self.assertEqual(result.stdout, b"('2024', 7, 'x')\n")
         self.assert_status(run_call('--from-json', MODULE, 'mixed', '2024', '7', '"x"'), 1)  # a number is no string
+        # Digits are an integer where the function takes one, as --json writes those that are no double.
+        for t in '18446744073709551615', '"18446744073709551615"', '12345678901234567890', '"5"':
+            result = run_call('--from-json', '--json', MODULE, 'large', t, '["9223372036854775807", 1]')
+            self.assert_status(result, 0)
+            self.assertEqual([int(n) for n in (lambda a, b: [a, *b])(*json.loads(result.stdout))], [int(t.strip('"')), 2**63 - 1, 1])
+        again = run_call('--from-json', '--json', MODULE, 'large', *map(json.dumps, json.loads(result.stdout)))
+        self.assertEqual(again.stdout, result.stdout)
+        for t in '1e19', '18446744073709551616', '-12345678901234567890':
+            result = run_call('--from-json', MODULE, 'large', '--', t, '[]')
+            self.assert_status(result, 1)
+            self.assertIn(b'write a string of digits', result.stderr)
         self.assert_usage(run_call('--from-json', MODULE, 'echo', 'five'), b'JSON')
         self.assert_usage(run_call('--from-json', '--strings', MODULE, 'echo', '5'), b'either')
 

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -411,9 +410,9 @@ static void
 test_transport_lost_fds (void)
 {
   const guint n_fds = own_process_count_fds ();
-  struct rlimit before, limit;
   struct stat st;
   AfrpcFrame frame;
+  guint64 n_fds_max;
 
   g_test_summary ("Descriptors that our table had no room for are missed by their frame alone");
   if (own_process_is_under_valgrind ())
@@ -422,25 +421,19 @@ test_transport_lost_fds (void)
       return;
     }
 
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
   for (int room = 0; room < 3; room++)
     {
       g_auto(TransportPair) pair = { 0 };
       const int fds[] = { new_fd (FALSE, &st), new_fd (FALSE, &st), new_fd (FALSE, &st) };
-      int lowest;
 
       transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
       afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
       afrpc_transport_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, fds, 3);
       afrpc_transport_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
       g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
-      g_assert_no_errno (lowest = fcntl (0, F_DUPFD_CLOEXEC, 0));
-      close (lowest);
-      limit = before;
-      limit.rlim_cur = lowest + room;
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+      n_fds_max = own_process_limit_fds (own_process_lowest_fd () + room);
       g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+      own_process_limit_fds (n_fds_max);
 
       transport_pair_receive (&pair, &frame);
       g_assert_cmpuint (frame.header.serial, ==, 1);
@@ -461,8 +454,8 @@ test_transport_crowded (void)
 {
   enum { N = 300 };
   g_auto(TransportPair) pair = { 0 };
-  struct rlimit limit;
   guint n_received = 0, n_crowded = 0;
+  guint64 n_fds_max;
 
   g_test_summary ("When too many of the user's descriptors are under way, the rest waits");
   if (own_process_is_under_valgrind ())
@@ -483,9 +476,7 @@ test_transport_crowded (void)
   transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < N; i++)
     afrpc_transport_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, dup (0));
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-  limit.rlim_cur = 50;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  n_fds_max = own_process_limit_fds (50);
 
   while (n_received < N)
     {
@@ -495,8 +486,7 @@ test_transport_crowded (void)
       g_assert_cmpint (step, !=, AFRPC_STEP_ERROR);
       n_crowded += pair.from.writer.crowded;
       g_assert_true (step == AFRPC_STEP_AGAIN || !pair.from.writer.crowded);
-      limit.rlim_cur = limit.rlim_max;
-      setrlimit (RLIMIT_NOFILE, &limit);
+      own_process_limit_fds (n_fds_max);
       while (afrpc_transport_read (&pair.to, NULL) == AFRPC_STEP_DONE)
         while (afrpc_transport_next (&pair.to, &frame, NULL) == AFRPC_STEP_DONE)
           {
@@ -506,8 +496,7 @@ test_transport_crowded (void)
             close (fd);
             n_received++;
           }
-      limit.rlim_cur = 50;
-      setrlimit (RLIMIT_NOFILE, &limit);
+      own_process_limit_fds (50);
     }
   g_assert_cmpuint (n_crowded, >, 0);
 }

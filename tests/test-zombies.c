@@ -4,8 +4,9 @@
 #include "test-util.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
+
+#include "own-process.h"
 
 #define AT_ONCE 8u
 
@@ -28,16 +29,6 @@ has_child (void)
   siginfo_t info = { 0 };
 
   return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
-}
-
-static void
-set_room (const struct rlimit *before,
-          guint                n_free)
-{
-  struct rlimit limit = *before;
-
-  limit.rlim_cur = test_count_fds () + n_free;
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
 }
 
 /* Workers of which some end by themselves, and some are killed; nobody holds them. */
@@ -66,18 +57,17 @@ test_zombies (gconstpointer is_forked)
   const guint n_rounds = g_test_slow () ? 5000 : 60;
   g_autoptr(AfrpcProcess) template = is_forked ? test_template_new () : NULL;
   g_autoptr(GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
-  struct rlimit before;
+  guint64 n_fds_max;
 
   g_test_summary ("Processes that begin and end where there is no room for descriptors are reaped");
   n_told = 0;
-  getrlimit (RLIMIT_NOFILE, &before);
   while (template != NULL && afrpc_process_get_pid (template) == 0)
     g_main_context_iteration (NULL, TRUE);
   for (guint i = 0; i < n_rounds; i++)
     {
-      set_room (&before, i % 7);
+      n_fds_max = own_process_limit_fds (test_count_fds () + i % 7);
       make_workers (template, rand);
-      g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+      own_process_limit_fds (n_fds_max);
       /* Some of them get room in the middle, others later. */
       while (n_told + 3 * AT_ONCE < (i + 1) * AT_ONCE)
         g_main_context_iteration (NULL, TRUE);

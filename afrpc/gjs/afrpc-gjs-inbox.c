@@ -3,6 +3,8 @@
 
 #include "afrpc/gjs/afrpc-gjs-inbox-private.h"
 
+#include "afrpc/afrpc-caller-private.h"
+
 /**
  * AfrpcGjsInbox:
  *
@@ -25,6 +27,7 @@ typedef struct
 G_DEFINE_TYPE_WITH_PRIVATE (AfrpcGjsInbox, afrpc_gjs_inbox, G_TYPE_OBJECT)
 
 static GQuark destroyed_quark;
+static GQuark dropping_quark;
 
 static const AfrpcGjsItem *
 get_item (AfrpcGjsInbox *self)
@@ -63,6 +66,7 @@ afrpc_gjs_inbox_class_init (AfrpcGjsInboxClass *klass)
 {
   g_type_class_unref (g_type_class_ref (AFRPC_TYPE_PROXY));
   destroyed_quark = g_quark_from_static_string ("afrpc-gjs-destroyed");
+  dropping_quark = g_quark_from_static_string ("afrpc-gjs-dropping");
   g_signal_add_emission_hook (g_signal_lookup ("destroyed", AFRPC_TYPE_PROXY), 0, destroyed_hook, NULL, NULL);
 }
 
@@ -91,6 +95,12 @@ error_cb (AfrpcCaller   *caller,
   const AfrpcGjsItem item = { .news = AFRPC_GJS_NEWS_ERROR, .caller = caller, .error = error };
 
   afrpc_gjs_inbox_deliver (self, 0, &item);
+}
+
+/* Whoever has asked for events, and wants no more of them, need not be warned of each. */
+static void
+drop_event_cb (void)
+{
 }
 
 static void
@@ -124,13 +134,19 @@ afrpc_gjs_inbox_watch (AfrpcGjsInbox *self,
  * @self: an inbox
  * @caller: a proxy or a pool
  *
- * Listens no more.
+ * Listens no more. Further events that nobody else handles are dropped; an error is still a warning, if no call has got it.
  */
 void
 afrpc_gjs_inbox_unwatch (AfrpcGjsInbox *self,
                          AfrpcCaller   *caller)
 {
   g_signal_handlers_disconnect_by_data (caller, self);
+  if (g_object_get_qdata (G_OBJECT (caller), dropping_quark) != NULL)
+    return;
+
+  g_object_set_qdata (G_OBJECT (caller), dropping_quark, GINT_TO_POINTER (TRUE));
+  g_signal_connect (caller, "event", G_CALLBACK (drop_event_cb), NULL);
+  afrpc_caller_set_plain_events (caller);
 }
 
 /**

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "afrpc/afrpc-host-native-private.h"
+#include "afrpc/serve/afrpc-other-host.h"
 #include "afrpc/hosts/afrpc-symbols.h"
 
 typedef struct
@@ -62,6 +63,26 @@ find_module (const char *name)
   return NULL;
 }
 
+/* What may be meant by a module that is not found, or cannot be loaded: "" if nothing is known. */
+static char *
+make_hint (const char *module)
+{
+  static const char *const sources[] = { ".c", ".cc", ".cpp", ".cxx", ".vala" };
+  g_autoptr(GString) hint = g_string_new (NULL);
+  g_autofree char *lower = g_ascii_strdown (module, -1);
+  const char *other = afrpc_find_other_host (module, "c");
+
+  if (strchr (module, '/') == NULL && g_file_test (module, G_FILE_TEST_IS_REGULAR))
+    g_string_append_printf (hint, "; the path of a file has a slash in it: './%s'", module);
+  if (other != NULL)
+    g_string_append_printf (hint, "; a module for the host '%s'?", other);
+  for (gsize i = 0; i < G_N_ELEMENTS (sources); i++)
+    if (g_str_has_suffix (lower, sources[i]))
+      g_string_append (hint, "; that is source: compile it");
+
+  return g_string_free (g_steal_pointer (&hint), FALSE);
+}
+
 static gboolean
 afrpc_host_c_require (AfrpcHost   *host,
                       const char  *module,
@@ -69,6 +90,7 @@ afrpc_host_c_require (AfrpcHost   *host,
 {
   AfrpcHostC *self = AFRPC_HOST_C (host);
   g_autofree char *file = NULL;
+  g_autofree char *hint = NULL;
   Module entry;
   void *loaded;
 
@@ -78,9 +100,10 @@ afrpc_host_c_require (AfrpcHost   *host,
     file = find_module (module);
   if (file == NULL)
     {
+      hint = make_hint (module);
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
-                   "there is no module '%s': no '%s.so' or 'lib%s.so' in AFRPC_MODULE_PATH or %s",
-                   module, module, module, AFRPC_MODULEDIR);
+                   "there is no module '%s': no '%s.so' or 'lib%s.so' in AFRPC_MODULE_PATH or %s%s",
+                   module, module, module, AFRPC_MODULEDIR, hint);
       return FALSE;
     }
 
@@ -92,8 +115,9 @@ afrpc_host_c_require (AfrpcHost   *host,
     loaded = dlopen (file, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
   if (loaded == NULL || !afrpc_symbols_init (&entry.symbols, loaded))
     {
+      hint = make_hint (module);
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
-                   "the module '%s' cannot be loaded: %s", module, dlerror ());
+                   "the module '%s' cannot be loaded: %s%s", module, dlerror (), hint);
       return FALSE;
     }
   entry.file = g_steal_pointer (&file);

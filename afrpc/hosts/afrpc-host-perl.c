@@ -10,6 +10,7 @@
 #include "afrpc-perl-orphan.h"
 #include "afrpc-perl-title.h"
 #include "afrpc-perl-value.h"
+#include "afrpc/serve/afrpc-other-host.h"
 
 #define AFRPC_TYPE_HOST_PERL (afrpc_host_perl_get_type ())
 G_DECLARE_FINAL_TYPE (AfrpcHostPerl, afrpc_host_perl, AFRPC, HOST_PERL, AfrpcHost)
@@ -62,6 +63,26 @@ get_file (const char *module)
   return g_string_free (g_string_append (g_steal_pointer (&file), ".pm"), FALSE);
 }
 
+/* Whether that is a file of this folder, which Perl does not look into. */
+static gboolean
+is_missed_file (const char   *module,
+                const GError *error)
+{
+  g_autofree char *missed = g_strdup_printf ("Can't locate %s in @INC", module);
+
+  return strchr (module, '/') == NULL && g_str_has_prefix (error->message, missed) &&
+         g_file_test (module, G_FILE_TEST_IS_REGULAR);
+}
+
+/* Returns: (transfer full): what may be meant by a module that cannot be loaded: "" if nothing is known */
+static char *
+make_hint (const char *module)
+{
+  const char *other = afrpc_find_other_host (module, "perl");
+
+  return other != NULL ? g_strdup_printf (" (a module for the host '%s'?)", other) : g_strdup ("");
+}
+
 static gboolean
 afrpc_host_perl_require (AfrpcHost   *host,
                          const char  *module,
@@ -70,6 +91,8 @@ afrpc_host_perl_require (AfrpcHost   *host,
   dTHX;
   g_autofree char *file = strpbrk (module, "/.") != NULL ? g_strdup (module) : get_file (module);
   AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::load") };
+  g_autoptr(GError) failure = NULL;
+  g_autofree char *hint = NULL;
 
   if (file == NULL)
     {
@@ -79,10 +102,13 @@ afrpc_host_perl_require (AfrpcHost   *host,
 
   afrpc_perl_prepare ();
   call.args[0] = newSVpv (file, 0);
-  if (afrpc_perl_call (&call, AFRPC_ERROR_MODULE, error))
+  if (afrpc_perl_call (&call, AFRPC_ERROR_MODULE, &failure))
     return TRUE;
 
-  g_prefix_error (error, "the module '%s' cannot be loaded: ", module);
+  if (is_missed_file (module, failure))
+    g_prefix_error (&failure, "the path of a file has a slash in it: './%s'; ", module);
+  hint = make_hint (module);
+  g_propagate_prefixed_error (error, g_steal_pointer (&failure), "the module '%s' cannot be loaded%s: ", module, hint);
   return FALSE;
 }
 

@@ -12,6 +12,9 @@
 #include "os/afrpc-lifeline.h"
 #include "wire/afrpc-options.h"
 
+/* Of an adopted worker: each program that it was handed on by may have left the answer to its own in the socket. */
+#define GREETINGS_MAX 1000u
+
 #define SLOTS_MIN 8u
 #define SLOTS_KEPT 64u /* more of them are given back once no call is waiting */
 
@@ -90,7 +93,7 @@ afrpc_link_adopt (AfrpcLink *self,
   afrpc_transport_restart (&self->transport, fd);
   self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->adopted = TRUE;
-  self->greetings_left = 2;
+  self->greetings_left = GREETINGS_MAX;
   afrpc_link_ask_sender (self);
   afrpc_link_greet (self);
   self->holds_back = self->host != NULL && afrpc_transport_flush (&self->transport, NULL) == AFRPC_STEP_DONE;

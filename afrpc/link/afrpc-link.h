@@ -118,7 +118,7 @@ typedef struct
   char *host;               /* (nullable): the name that the host must give */
   gboolean adopted;         /* somebody else may have been greeted before */
   gboolean holds_back;      /* until it has said that it is the host that it has to be, it is told nothing but the greeting */
-  guint greetings_left;     /* that may still come: of an adopted one that before, and the answer to ours */
+  guint greetings_left;     /* that may still come: of an adopted one those to others, and the answer to ours */
 
   AfrpcLinkSlot *slots;
   guint32 n_slots;

@@ -11,6 +11,7 @@ void
 afrpc_nats_caller_init_calls (AfrpcNatsCaller *self)
 {
   self->queue = g_sequence_new (NULL);
+  self->behind = g_sequence_new (NULL);
   g_queue_init (&self->news);
   self->by_call = g_hash_table_new (NULL, NULL);
   self->by_id = g_hash_table_new (g_int64_hash, g_int64_equal);
@@ -24,6 +25,7 @@ afrpc_nats_caller_clear_calls (AfrpcNatsCaller *self)
   g_hash_table_unref (self->by_call);
   g_hash_table_unref (self->by_id);
   g_sequence_free (self->queue);
+  g_sequence_free (self->behind);
   g_sequence_free (self->timed);
 }
 
@@ -37,10 +39,10 @@ compare_deadlines (gconstpointer a,
   return (one->deadline_us > other->deadline_us) - (one->deadline_us < other->deadline_us);
 }
 
-static int
-compare_places (gconstpointer a,
-                gconstpointer b,
-                gpointer      data)
+int
+afrpc_nats_caller_compare_places (gconstpointer a,
+                                  gconstpointer b,
+                                  gpointer      data)
 {
   const AfrpcNatsCall *one = a, *other = b;
 
@@ -55,7 +57,7 @@ static void
 enqueue (AfrpcNatsCaller *self,
          AfrpcNatsCall   *record)
 {
-  record->place = g_sequence_insert_sorted (self->queue, record, compare_places, NULL);
+  record->place = g_sequence_insert_sorted (self->queue, record, afrpc_nats_caller_compare_places, NULL);
 }
 
 guint
@@ -228,10 +230,13 @@ afrpc_nats_caller_send (AfrpcNatsCaller *self,
   record->is_in_parts = afrpc_nats_caller_is_under_way (self, record);
 }
 
+/* What of it is under way is sent no more: nobody would hear whether it arrives, and what comes after it would wait for that. */
 static void
 take_from_remote (AfrpcNatsCaller *self,
                   AfrpcNatsCall   *record)
 {
+  afrpc_nats_outbox_stop (&record->remote->outbox, afrpc_nats_caller_get_link (self), record->message, FALSE);
+  afrpc_nats_caller_leave_behind (self, record);
   g_hash_table_remove (self->by_id, &record->id);
   g_queue_unlink (&record->remote->calls, &record->link);
   record->remote = NULL;
@@ -309,6 +314,7 @@ afrpc_nats_caller_end_call (AfrpcNatsCaller *self,
       return;
     }
 
+  afrpc_nats_caller_leave_behind (self, record);
   afrpc_nats_caller_say (self, remote, AFRPC_NATS_CANCEL, 0, record->id, NULL);
   if (record->started == AFRPC_STARTED_YES)
     {

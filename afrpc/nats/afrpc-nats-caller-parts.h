@@ -28,6 +28,7 @@ typedef struct
   char *name;
   guint credits;          /* calls that it would take */
   GQueue calls;           /* (element-type AfrpcNatsCall): that were sent to it, and have no outcome */
+  guint n_behind;         /* of them, those that it has said to wait there behind others that take long */
   GArray *acks;           /* (element-type guint64): outcomes that it has not been told of that they have arrived */
   AfrpcNatsOutbox outbox;
   AfrpcNatsChunks chunks;
@@ -60,6 +61,12 @@ typedef struct
   int priority;
   guint64 id;              /* of this attempt; 0 while it waits */
   AfrpcNatsRemote *remote; /* (nullable): who has it */
+  gboolean is_behind;      /* it waits there behind others that take long */
+  GSequenceIter *wanted;   /* (nullable): among those that do so, and that others may have */
+  gboolean is_named_behind; /* and its server has said so since its last beat */
+  gboolean is_recalled;    /* it was asked back, and there is no answer */
+  gboolean is_recall_late; /* since when a beat has come */
+  guint n_recalls;         /* how often it was asked back, wherever it was */
   guint64 message;         /* in which it was sent */
   gboolean is_in_parts;    /* and that in parts */
   gint64 begin_us;
@@ -80,6 +87,7 @@ typedef enum
 {
   AFRPC_NATS_DEMAND_NONE,
   AFRPC_NATS_DEMAND_ASKED,    /* one of the servers */
+  AFRPC_NATS_DEMAND_ASKED_ALL, /* and all of them, as one has not answered */
   AFRPC_NATS_DEMAND_ANSWERED, /* and it has not got room for all */
   AFRPC_NATS_DEMAND_SPREAD,   /* all servers know */
 } AfrpcNatsDemand;
@@ -133,6 +141,9 @@ struct _AfrpcNatsCaller
   /* Calls */
   GSequence *queue;                /* (element-type AfrpcNatsCall) (not owned): at no server; by priority, then the oldest */
   guint64 last_serial;
+  GSequence *behind;               /* (element-type AfrpcNatsCall) (not owned): in the same order, those that others may have */
+  guint n_behind;                  /* of all servers */
+  guint n_recalled;                /* that were asked back, and for which there is no answer */
   GHashTable *by_call;             /* (element-type AfrpcCall AfrpcNatsCall) (not owned): until they are told their outcomes */
   GHashTable *by_id;               /* (element-type guint64 AfrpcNatsCall) (not owned): those that were sent */
   GSequence *timed;                /* (element-type AfrpcNatsCall) (not owned): by deadline */
@@ -152,6 +163,7 @@ struct _AfrpcNatsCaller
   guint64 demand_id;
   guint n_demanded;
   gint64 demand_us;                /* when to ask again */
+  gint64 spread_us;                /* when all were asked last for what waits at servers */
   gint64 unanswered_us;            /* since when nobody has answered; 0: nobody is asked, or somebody has */
   guint demand_ms;                 /* how long after that again */
 };
@@ -189,6 +201,21 @@ void      afrpc_nats_caller_check_calls   (AfrpcNatsCaller   *self,
                                            gint64             now_us);
 guint     afrpc_nats_caller_count_queued  (AfrpcNatsCaller   *self);
 AfrpcNatsCall *afrpc_nats_caller_peek     (AfrpcNatsCaller   *self);
+int       afrpc_nats_caller_compare_places (gconstpointer     a,
+                                           gconstpointer      b,
+                                           gpointer           data);
+/* back */
+void      afrpc_nats_caller_take_have     (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           guint              flags);
+void      afrpc_nats_caller_take_named    (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record);
+void      afrpc_nats_caller_lose_recall   (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record);
+void      afrpc_nats_caller_leave_behind  (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record);
+guint     afrpc_nats_caller_count_behind  (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_recall        (AfrpcNatsCaller   *self);
 /* news */
 void      afrpc_nats_caller_push_progress (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,

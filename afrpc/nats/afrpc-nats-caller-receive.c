@@ -155,7 +155,7 @@ take_beat (AfrpcNatsCaller       *self,
       AfrpcNatsCall *record = l->data;
 
       if (g_hash_table_contains (named, &record->id))
-        record->is_missed = FALSE;
+        afrpc_nats_caller_take_named (self, record);
       else if (afrpc_nats_caller_is_under_way (self, record))
         break;
       else if (!record->is_missed)
@@ -169,6 +169,14 @@ take_beat (AfrpcNatsCaller       *self,
 
 /* Frames */
 
+static void
+take_started (AfrpcNatsCaller *self,
+              AfrpcNatsCall   *record)
+{
+  record->started = AFRPC_STARTED_YES;
+  afrpc_nats_caller_leave_behind (self, record);
+}
+
 static gboolean
 take_progress (AfrpcNatsCaller       *self,
                AfrpcNatsCall         *record,
@@ -180,7 +188,7 @@ take_progress (AfrpcNatsCaller       *self,
 
   if (body == NULL)
     return FALSE;
-  record->started = AFRPC_STARTED_YES;
+  take_started (self, record);
   if (record->end == AFRPC_NATS_END_NONE)
     afrpc_nats_caller_push_progress (self, record, g_variant_get_variant (body));
 
@@ -303,7 +311,7 @@ take_frame (AfrpcNatsCaller       *self,
 
     case AFRPC_NATS_STARTED:
       if (record != NULL)
-        record->started = AFRPC_STARTED_YES;
+        take_started (self, record);
       return TRUE;
 
     case AFRPC_NATS_PROGRESS:
@@ -328,7 +336,7 @@ take_frame (AfrpcNatsCaller       *self,
 
     case AFRPC_NATS_HAVE:
       if (record != NULL)
-        record->is_missed = FALSE;
+        afrpc_nats_caller_take_have (self, record, frame->flags);
       return TRUE;
 
     case AFRPC_NATS_BEAT:
@@ -350,6 +358,7 @@ take_frame (AfrpcNatsCaller       *self,
     case AFRPC_NATS_QUERY:
     case AFRPC_NATS_ACK:
     case AFRPC_NATS_LEAVE:
+    case AFRPC_NATS_RECALL:
     case AFRPC_NATS_EVENT:
     default:
       return TRUE;

@@ -13,6 +13,7 @@
 #define DEMAND_MS_MAX 1000u
 #define LOOKED_AT_MAX 16u   /* servers among which the one is looked for that has least to do */
 #define BEATS_MISSED 2u
+#define SILENCE_US G_USEC_PER_SEC /* after which also those that have no room are to answer: somebody serves */
 #define NO_ANSWER_US (3 * G_USEC_PER_SEC) /* after which it is looked whether somebody serves at all */
 #define SLACK_MS 100u       /* by which a beat may be late */
 #define BEAT_MS_MAX 60000u
@@ -142,6 +143,8 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
   self->unanswered_us = 0;
   if (frame->id == self->demand_id && self->demand == AFRPC_NATS_DEMAND_ASKED)
     self->demand = AFRPC_NATS_DEMAND_ANSWERED;
+  else if (frame->id == self->demand_id && self->demand == AFRPC_NATS_DEMAND_ASKED_ALL)
+    self->demand = AFRPC_NATS_DEMAND_SPREAD;
   if (remote == NULL && n > 0)
     {
       if (!afrpc_nats_check_subject (inbox, NULL) || self->remote_list->len >= REMOTES_MAX)
@@ -162,30 +165,57 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
 static guint
 get_n_wanted (AfrpcNatsCaller *self)
 {
-  return MIN (afrpc_nats_caller_count_queued (self), DEMAND_MAX);
+  return MIN (afrpc_nats_caller_count_queued (self) + afrpc_nats_caller_count_behind (self), DEMAND_MAX);
+}
+
+static void
+ask (AfrpcNatsCaller *self,
+     AfrpcNatsOutbox *outbox,
+     guint            flags,
+     guint            n)
+{
+  afrpc_nats_outbox_add (outbox, afrpc_nats_caller_get_link (self), AFRPC_NATS_DEMAND, flags, self->demand_id,
+                         g_variant_new ("(sutt)", self->inbox_subject, n, self->max_message_size, self->last_id));
 }
 
 /* Asks for room. */
 static void
 demand (AfrpcNatsCaller *self,
-        AfrpcNatsOutbox *outbox,
         AfrpcNatsDemand  state)
 {
+  const gint64 now_us = g_get_monotonic_time ();
+  guint n;
+
   self->demand = state;
+  if (state == AFRPC_NATS_DEMAND_SPREAD && afrpc_nats_caller_count_queued (self) == 0)
+    self->spread_us = now_us;
   if (self->unanswered_us == 0)
-    self->unanswered_us = g_get_monotonic_time ();
+    self->unanswered_us = now_us;
+  /* Each server takes off what waits there, as it says itself, be it that this is not asked back. What has been it gives back
+   * before it gets this. */
+  n = MIN (afrpc_nats_caller_count_queued (self) + self->n_behind - self->n_recalled, DEMAND_MAX);
   self->n_demanded = get_n_wanted (self);
-  afrpc_nats_outbox_add (outbox, afrpc_nats_caller_get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
-                         g_variant_new ("(sutt)", self->inbox_subject, self->n_demanded, self->max_message_size, self->last_id));
-  self->demand_us = g_get_monotonic_time () + self->demand_ms * US_PER_MS;
+  self->demand_id++;
+  if (state != AFRPC_NATS_DEMAND_SPREAD)
+    ask (self, &self->queue_outbox, 0, n);
+  if (state != AFRPC_NATS_DEMAND_ASKED)
+    ask (self, &self->all_outbox, self->unanswered_us + SILENCE_US <= now_us ? AFRPC_NATS_FLAG_ASKING : 0, n);
+  self->demand_us = now_us + self->demand_ms * US_PER_MS;
   afrpc_nats_inbox_arm (self->inbox, self->demand_us);
+}
+
+/* Whether all may be asked now. For what has a server, though it waits there, they are not asked so often. */
+static gboolean
+may_spread (AfrpcNatsCaller *self)
+{
+  return afrpc_nats_caller_count_queued (self) > 0 || self->spread_us + DEMAND_MS_MAX * US_PER_MS <= g_get_monotonic_time ();
 }
 
 /* One server is asked first; if that has not got room for all, the others are, too, which remember it until they have. */
 static void
 update_demand (AfrpcNatsCaller *self)
 {
-  if (afrpc_nats_caller_count_queued (self) == 0)
+  if (get_n_wanted (self) == 0)
     {
       self->demand = AFRPC_NATS_DEMAND_NONE;
       self->unanswered_us = 0;
@@ -197,11 +227,11 @@ update_demand (AfrpcNatsCaller *self)
   if (self->demand == AFRPC_NATS_DEMAND_NONE)
     {
       self->demand_ms = DEMAND_MS_FIRST;
-      demand (self, &self->queue_outbox, AFRPC_NATS_DEMAND_ASKED);
+      demand (self, AFRPC_NATS_DEMAND_ASKED);
     }
-  else if (self->demand == AFRPC_NATS_DEMAND_ANSWERED ||
+  else if ((self->demand == AFRPC_NATS_DEMAND_ANSWERED && may_spread (self)) ||
            (self->demand == AFRPC_NATS_DEMAND_SPREAD && get_n_wanted (self) > 2 * self->n_demanded))
-    demand (self, &self->all_outbox, AFRPC_NATS_DEMAND_SPREAD);
+    demand (self, AFRPC_NATS_DEMAND_SPREAD);
 }
 
 /* A server has taken back what was not used: it does not remember any more that there are calls. */
@@ -241,18 +271,32 @@ is_unanswered (AfrpcNatsCaller *self,
   return afrpc_nats_caller_count_queued (self) > 0;
 }
 
-/* Nothing that was asked for has come, or not enough: servers may have come, and messages may have been lost. */
+/* Nothing that was asked for has come, or not enough: servers may have come, and messages may have been lost. One that has not
+ * answered may have lost its network, and NATS not know it yet: with it all others are asked. */
 static void
 demand_again (AfrpcNatsCaller *self)
 {
+  const gboolean is_answered = self->demand != AFRPC_NATS_DEMAND_ASKED && self->demand != AFRPC_NATS_DEMAND_ASKED_ALL;
+
   if (self->is_connected && is_unanswered (self, g_get_monotonic_time ()))
     ping (self);
   self->demand_ms = MIN (self->demand_ms * 2, DEMAND_MS_MAX);
-  if (afrpc_nats_caller_count_queued (self) > 0 && self->is_connected)
-    demand (self, &self->queue_outbox, AFRPC_NATS_DEMAND_ASKED);
+  if (get_n_wanted (self) > 0 && self->is_connected)
+    demand (self, is_answered ? AFRPC_NATS_DEMAND_ASKED : AFRPC_NATS_DEMAND_ASKED_ALL);
 }
 
 /* Sending */
+
+/* Whether @a does a call sooner than @b. */
+static gboolean
+is_better (const AfrpcNatsRemote *a,
+           const AfrpcNatsRemote *b)
+{
+  if ((a->n_behind > 0) != (b->n_behind > 0))
+    return b->n_behind > 0;
+
+  return a->calls.length < b->calls.length;
+}
 
 /* Returns: (nullable): of those that would take a call, the one that has least to do */
 static AfrpcNatsRemote *
@@ -268,7 +312,7 @@ pick (AfrpcNatsCaller *self)
       if (remote->credits == 0)
         continue;
       n_seen++;
-      if (best == NULL || remote->calls.length < best->calls.length)
+      if (best == NULL || is_better (remote, best))
         best = remote;
     }
 
@@ -301,7 +345,9 @@ afrpc_nats_caller_pump (AfrpcNatsCaller *self)
   AfrpcNatsRemote *remote;
   AfrpcNatsCall *record;
 
-  while ((record = afrpc_nats_caller_peek (self)) != NULL && self->n_credits > 0 && (remote = pick (self)) != NULL)
+  afrpc_nats_caller_recall (self);
+  /* What comes back has its room. */
+  while ((record = afrpc_nats_caller_peek (self)) != NULL && self->n_credits > self->n_recalled && (remote = pick (self)) != NULL)
     {
       /* It begins to beat now. */
       if (remote->calls.length == 0)
@@ -354,7 +400,8 @@ afrpc_nats_caller_is_under_way (AfrpcNatsCaller *self,
   return afrpc_nats_outbox_is_under_way (&record->remote->outbox, afrpc_nats_caller_get_link (self), record->message);
 }
 
-/* Of what it has never got, a server does not speak by itself. */
+/* Of what it has never got, a server does not speak by itself. Where all is under way, it is asked whether it is there: parts may be
+ * lost. */
 static void
 query (AfrpcNatsCaller *self,
        AfrpcNatsRemote *remote,
@@ -362,6 +409,8 @@ query (AfrpcNatsCaller *self,
 {
   remote->query_us = now_us + remote->beat_ms * US_PER_MS;
   afrpc_nats_inbox_arm (self->inbox, remote->query_us);
+  if (afrpc_nats_caller_is_under_way (self, remote->calls.head->data))
+    afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, 0, NULL);
   for (GList *link = remote->calls.head; link != NULL; link = link->next)
     if (!afrpc_nats_caller_is_under_way (self, link->data))
       afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, ((AfrpcNatsCall *) link->data)->id, NULL);
@@ -407,6 +456,14 @@ bury (AfrpcNatsCaller *self,
 {
   const double silence_s = (double) (now_us - remote->heard_us) / G_USEC_PER_SEC;
 
+  /* What it has parts of it has not begun, and never will. The last first, so that none is sent in the place of one before. */
+  for (GList *link = remote->calls.tail; link != NULL; link = link->prev)
+    {
+      AfrpcNatsCall *record = link->data;
+
+      if (afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), record->message, FALSE))
+        record->started = AFRPC_STARTED_NO;
+    }
   while (remote->calls.head != NULL)
     afrpc_nats_caller_lose (self, remote->calls.head->data,
                             g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
@@ -526,7 +583,8 @@ check_life (AfrpcNatsCaller *self,
 {
   gint64 death_us;
 
-  /* What it has nothing of yet it need not speak of; but of what is under way it says how much has come. */
+  /* What it has nothing of yet it need not speak of; but of what is under way it says how much has come. That parts are sent again
+   * is no sign of life. */
   if (afrpc_nats_caller_is_under_way (self, remote->calls.head->data))
     {
       const gint64 waiting_us = afrpc_nats_link_get_waiting_us (afrpc_nats_caller_get_link (self), remote->outbox.flow, NULL);
@@ -760,7 +818,8 @@ afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
   if (g_str_has_prefix (rest, ".d."))
     {
       /* The one that was asked last: somebody may have come since the one before. */
-      if (self->demand == AFRPC_NATS_DEMAND_ASKED && g_ascii_strtoull (rest + 3, NULL, 10) + 1 == self->queue_outbox.serial)
+      if ((self->demand == AFRPC_NATS_DEMAND_ASKED || self->demand == AFRPC_NATS_DEMAND_ASKED_ALL) &&
+          g_ascii_strtoull (rest + 3, NULL, 10) + 1 == self->queue_outbox.serial)
         take_no_servers (self);
       return;
     }
@@ -787,6 +846,8 @@ afrpc_nats_caller_take_connected (AfrpcNatsCaller *self)
           continue;
         }
       afrpc_nats_caller_set_heard (remote, now_us + AFRPC_NATS_RECONNECT_GRACE_US);
+      for (GList *link = remote->calls.head; link != NULL; link = link->next)
+        afrpc_nats_caller_lose_recall (self, link->data);
       query (self, remote, now_us);
     }
   self->demand = AFRPC_NATS_DEMAND_NONE;

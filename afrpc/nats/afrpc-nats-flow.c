@@ -132,13 +132,12 @@ afrpc_nats_flow_get_first (const AfrpcNatsFlow *self)
   return self->transfers.head != NULL ? ((AfrpcNatsTransfer *) self->transfers.head->data)->id : 0;
 }
 
-/* Returns: since when the receiver would have had to say something of what is under way; 0 if nothing is */
+/* Returns: since when the receiver would have had to say something of what is under way, however often that was sent; 0 if nothing
+ * is */
 gint64
 afrpc_nats_flow_get_waiting_us (const AfrpcNatsFlow *self)
 {
-  const AfrpcNatsTransfer *transfer = self->transfers.head != NULL ? self->transfers.head->data : NULL;
-
-  return transfer != NULL && transfer->sent > transfer->received ? self->moved_us : 0;
+  return self->is_awaited ? self->moved_us : 0;
 }
 
 /* Returns: (transfer none) (nullable): of which a part may be sent */
@@ -171,8 +170,11 @@ afrpc_nats_flow_begin_part (AfrpcNatsFlow     *self,
   size = MIN (MAX (PART_MIN, self->window / PARTS_PER_WINDOW), MAX (part_max, AFRPC_NATS_PAYLOAD_MIN)) - PART_OVERHEAD;
   size = MIN (size, total - transfer->sent);
   *offset = transfer->sent;
-  if (transfer->sent == transfer->received)
+  if (!self->is_awaited)
     self->moved_us = now_us;
+  self->is_awaited = TRUE;
+  if (transfer->sent == transfer->received)
+    self->resend_from_us = now_us;
   transfer->sent += size;
   if (transfer->sent == total)
     transfer->was_whole = TRUE;
@@ -189,7 +191,9 @@ afrpc_nats_flow_begin_part (AfrpcNatsFlow     *self,
 gint64
 afrpc_nats_flow_get_resend_us (const AfrpcNatsFlow *self)
 {
-  return afrpc_nats_flow_get_waiting_us (self) != 0 ? self->moved_us + RESEND_US : G_MAXINT64;
+  const AfrpcNatsTransfer *transfer = self->transfers.head != NULL ? self->transfers.head->data : NULL;
+
+  return transfer != NULL && transfer->sent > transfer->received ? self->resend_from_us + RESEND_US : G_MAXINT64;
 }
 
 static void
@@ -203,7 +207,7 @@ go_back (AfrpcNatsFlow     *self,
   transfer->sent = to;
   self->marker = 0;
   self->window = MIN (self->window, WINDOW_FIRST);
-  self->moved_us = now_us;
+  self->resend_from_us = now_us;
 }
 
 /* What is under way may be lost. */
@@ -222,6 +226,7 @@ end_first (AfrpcNatsFlow *self)
 {
   afrpc_nats_transfer_unref (g_queue_pop_head (&self->transfers));
   self->marker = 0;
+  self->is_awaited = FALSE;
 }
 
 /* The receiver says that it has the first @n bytes. */
@@ -237,6 +242,7 @@ afrpc_nats_flow_take_received (AfrpcNatsFlow *self,
       n == transfer->received)
     return;
 
+  self->moved_us = now_us;
   /* It has lost what it had. */
   if (n < transfer->received)
     {
@@ -244,9 +250,10 @@ afrpc_nats_flow_take_received (AfrpcNatsFlow *self,
       return;
     }
 
-  self->moved_us = now_us;
+  self->resend_from_us = now_us;
   transfer->received = n;
   transfer->sent = MAX (transfer->sent, n);
+  self->is_awaited = transfer->sent > n;
   if (self->marker != 0 && n >= self->marker)
     {
       const gint64 time_us = now_us - self->marker_us;

@@ -39,7 +39,9 @@ typedef struct
   gsize window;         /* bytes that may be under way */
   gsize marker;         /* what the receiver is to have when it is known how long it takes; 0: not measured */
   gint64 marker_us;
-  gint64 moved_us;      /* when something has arrived last, or has been sent while nothing was under way */
+  gint64 moved_us;      /* when something has arrived last, or has been sent while nothing was under way; not when it is sent again */
+  gboolean is_awaited;  /* the receiver has to say something of what was sent since then */
+  gint64 resend_from_us; /* the same, or when it was sent again last */
 } AfrpcNatsFlow;
 
 AfrpcNatsTransfer *afrpc_nats_transfer_ref      (AfrpcNatsTransfer  *self);

@@ -22,6 +22,7 @@ typedef enum
   AFRPC_NATS_QUERY = 4,   /* what has become of it? */
   AFRPC_NATS_ACK = 5,     /* its outcome has arrived */
   AFRPC_NATS_LEAVE = 6,   /* the caller has ended; no id */
+  AFRPC_NATS_RECALL = 7,  /* somebody else has room for it: if it has not been begun, it is wanted back */
   /* From a server */
   AFRPC_NATS_GRANT = 16,  /* (ssuut): its inbox, its name, how many calls more may be sent, milliseconds between
                            * beats, the largest arguments; id: of the last demand */
@@ -44,6 +45,8 @@ typedef enum
 #define AFRPC_NATS_FLAG_CREDIT 1u /* with an outcome: one call more may be sent */
 #define AFRPC_NATS_FLAG_PROGRESS 2u /* of a call: its progress is wanted */
 #define AFRPC_NATS_FLAG_IDEMPOTENT 4u /* of a call */
+#define AFRPC_NATS_FLAG_BEHIND 8u /* with have: it waits behind others that take long */
+#define AFRPC_NATS_FLAG_ASKING 16u /* of a demand to all: those that have no room say so, too */
 
 typedef struct
 {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define SLICE_US 4000 /* how long the main loop is held at a time */
+#define SIGNAL_MS_MAX 1000 /* between looks for signals that have interrupted nothing */
 #define NEVER G_MAXINT64
 
 struct _AfrpcNatsInbox
@@ -366,13 +367,14 @@ get_timeout_ms (AfrpcNatsInbox *self)
   gint64 rest_us;
 
   if (self->deadline_us == NEVER)
-    return -1;
+    return SIGNAL_MS_MAX;
   rest_us = self->deadline_us - g_get_monotonic_time ();
 
-  return rest_us <= 0 ? 0 : (int) MIN (rest_us / 1000 + 1, G_MAXINT);
+  return rest_us <= 0 ? 0 : (int) MIN (rest_us / 1000 + 1, SIGNAL_MS_MAX);
 }
 
-/* Blocks until something has arrived, or the time has come, and takes it; or until a signal has interrupted it. */
+/* Blocks until something has arrived, or the time has come, and takes it; or until a signal has interrupted it, or may have
+ * come without that. */
 void
 afrpc_nats_inbox_block (AfrpcNatsInbox *self)
 {

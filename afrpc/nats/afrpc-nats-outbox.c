@@ -102,6 +102,27 @@ is_ordered (AfrpcNatsFrameType type)
   return type == AFRPC_NATS_CALL || type == AFRPC_NATS_PROGRESS || type == AFRPC_NATS_RESULT || type == AFRPC_NATS_ERROR;
 }
 
+/* Whether there is no more room for @size bytes in the message that is being put together. */
+static gboolean
+is_full (AfrpcNatsOutbox *self,
+         gsize            size,
+         gsize            whole_max)
+{
+  return self->message != NULL && self->message->len + size > MIN (BATCH_MAX, whole_max - 2 * AFRPC_NATS_HEADER_SIZE);
+}
+
+/* Whether something is sent when that much is added, and not only when it is flushed. */
+gboolean
+afrpc_nats_outbox_sends_at_once (AfrpcNatsOutbox *self,
+                                 AfrpcNatsLink   *link,
+                                 gsize            size)
+{
+  const gsize whole_max = afrpc_nats_link_get_whole_max (link);
+
+  return size + 3 * AFRPC_NATS_HEADER_SIZE > whole_max || is_full (self, size, whole_max) ||
+         afrpc_nats_outbox_get_first (self, link) != 0;
+}
+
 /* @body: (nullable): a floating reference is consumed. Returns: the number of the message that it travels in */
 guint64
 afrpc_nats_outbox_add (AfrpcNatsOutbox    *self,
@@ -123,7 +144,7 @@ afrpc_nats_outbox_add (AfrpcNatsOutbox    *self,
       return self->serial++;
     }
 
-  if (self->message != NULL && self->message->len + size > MIN (BATCH_MAX, whole_max - 2 * AFRPC_NATS_HEADER_SIZE))
+  if (is_full (self, size, whole_max))
     afrpc_nats_outbox_flush (self, link);
   if (self->message == NULL)
     self->message = afrpc_nats_message_new (self->sender);

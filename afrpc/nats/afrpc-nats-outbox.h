@@ -34,6 +34,9 @@ void     afrpc_nats_outbox_init_peer     (AfrpcNatsOutbox    *self,
                                           guint64             sender);
 void     afrpc_nats_outbox_clear         (AfrpcNatsOutbox    *self,
                                           AfrpcNatsLink      *link);
+gboolean afrpc_nats_outbox_sends_at_once (AfrpcNatsOutbox    *self,
+                                          AfrpcNatsLink      *link,
+                                          gsize               size);
 guint64  afrpc_nats_outbox_add           (AfrpcNatsOutbox    *self,
                                           AfrpcNatsLink      *link,
                                           AfrpcNatsFrameType  type,

@@ -6,7 +6,8 @@
 #include "nats/afrpc-nats-server-parts.h"
 
 #define REFUSED_MAX 4096u      /* of one client, that are remembered */
-#define LOOK_US 10000          /* how often it is looked whether calls have been begun */
+#define LOOK_US 10000          /* how often it is looked whether calls have been begun; what runs longer takes long */
+#define BEHIND_US (2 * LOOK_US) /* after which a caller is told that its call waits behind such ones */
 #define WEIGHT_LONGER 0.05     /* of a new time in the average: the first calls wait for workers to start */
 #define WEIGHT_SHORTER 0.25
 
@@ -164,6 +165,57 @@ measure (AfrpcNatsServer *self,
 }
 
 static void
+leave_behind (AfrpcNatsServed *served)
+{
+  if (served->is_behind)
+    served->client->n_behind--;
+  served->is_behind = FALSE;
+}
+
+/* It has left its stage: it has its outcome, or nobody waits for that. */
+static void
+leave_stage (AfrpcNatsServer *self,
+             AfrpcNatsServed *served)
+{
+  g_queue_unlink (served->is_started ? &self->started : &self->unstarted, &served->stage);
+  leave_behind (served);
+}
+
+static void
+enter_started (AfrpcNatsServer *self,
+               AfrpcNatsServed *served,
+               gint64           now_us)
+{
+  leave_stage (self, served);
+  served->is_started = TRUE;
+  served->started_us = now_us;
+  g_queue_push_tail_link (&self->started, &served->stage);
+}
+
+/* It runs no more. */
+static void
+count_out (AfrpcNatsServer *self,
+           AfrpcNatsServed *served)
+{
+  self->n_running--;
+  self->n_long -= served->is_long;
+}
+
+/* It goes to another server, as if it had never been here. */
+static void
+give_back (AfrpcNatsServer *self,
+           AfrpcNatsServed *served)
+{
+  AfrpcNatsClient *client = served->client;
+
+  remember_refused (client, served->id);
+  refuse (self, client, served->id, "it was wanted back");
+  g_hash_table_remove (client->by_id, &served->id);
+  g_queue_unlink (&client->calls, &served->link);
+  served_free (served);
+}
+
+static void
 settled_cb (GObject      *object,
             GAsyncResult *result,
             gpointer      data)
@@ -179,18 +231,23 @@ settled_cb (GObject      *object,
     {
       if (self != NULL)
         {
-          self->n_running--;
+          count_out (self, served);
           afrpc_nats_inbox_wake (self->inbox);
         }
       served_free (served);
       return;
     }
 
-  self->n_running--;
-  self->n_done++;
+  count_out (self, served);
   client->n_running--;
-  if (!served->is_started)
-    g_queue_unlink (&self->unstarted, &served->unstarted);
+  leave_stage (self, served);
+  if (served->is_wanted_back)
+    {
+      give_back (self, served);
+      return;
+    }
+
+  self->n_done++;
   served->is_started = TRUE;
   measure (self, served);
   set_outcome (self, served, value, error);
@@ -258,7 +315,7 @@ begin (AfrpcNatsServer *self,
   g_autoptr(AfrpcCallOptions) options = new_options (served, dict, flags);
 
   served->link.data = served;
-  served->unstarted.data = served;
+  served->stage.data = served;
   served->id = id;
   served->server = self;
   served->client = client;
@@ -266,7 +323,7 @@ begin (AfrpcNatsServer *self,
   served->n_before = self->n_running;
   g_hash_table_insert (client->by_id, &served->id, served);
   g_queue_push_tail_link (&client->calls, &served->link);
-  g_queue_push_tail_link (&self->unstarted, &served->unstarted);
+  g_queue_push_tail_link (&self->unstarted, &served->stage);
   client->n_running++;
   self->n_running++;
   served->call = afrpc_caller_start (self->caller, args, options);
@@ -294,6 +351,13 @@ afrpc_nats_server_take_call (AfrpcNatsServer       *self,
       refuse (self, client, frame->id, "it had been asked for before it came");
       return;
     }
+  /* It has come before, and its outcome has been heard; or if not, its caller makes it again with another number. */
+  if (frame->id <= client->last_id)
+    {
+      refuse (self, client, frame->id, "a later one has come before it");
+      return;
+    }
+  client->last_id = frame->id;
   if (!afrpc_nats_server_use_room (self, client))
     {
       refuse (self, client, frame->id, "there is no room");
@@ -324,6 +388,32 @@ afrpc_nats_server_take_cancel (AfrpcNatsServer *self,
     afrpc_call_cancel (served->call);
 }
 
+/* Another server has room for it. What may have been begun stays, and does not wait for anybody else any more. */
+void
+afrpc_nats_server_take_recall (AfrpcNatsServer *self,
+                               AfrpcNatsClient *client,
+                               guint64          id)
+{
+  AfrpcNatsServed *served = g_hash_table_lookup (client->by_id, &id);
+
+  /* It was asked for twice: it is being given back. */
+  if (served != NULL && served->is_wanted_back)
+    return;
+  if (served == NULL || served->call == NULL || served->is_started)
+    {
+      afrpc_nats_server_take_query (self, client, id);
+      return;
+    }
+
+  served->is_wanted_back = afrpc_call_cancel_unstarted (served->call);
+  if (served->is_wanted_back)
+    return;
+
+  served->is_kept = TRUE;
+  leave_behind (served);
+  afrpc_nats_server_take_query (self, client, id);
+}
+
 void
 afrpc_nats_server_take_query (AfrpcNatsServer *self,
                               AfrpcNatsClient *client,
@@ -335,8 +425,10 @@ afrpc_nats_server_take_query (AfrpcNatsServer *self,
     answer_missing (self, client, id, "it has not arrived");
   else if (served->type != 0 && !is_under_way (self, served))
     send_outcome (self, served, 0);
+  else if (served->is_started)
+    afrpc_nats_server_add (self, client, AFRPC_NATS_STARTED, 0, id, NULL);
   else
-    afrpc_nats_server_add (self, client, served->is_started ? AFRPC_NATS_STARTED : AFRPC_NATS_HAVE, 0, id, NULL);
+    afrpc_nats_server_add (self, client, AFRPC_NATS_HAVE, served->is_behind ? AFRPC_NATS_FLAG_BEHIND : 0, id, NULL);
 }
 
 void
@@ -373,6 +465,8 @@ afrpc_nats_server_resend (AfrpcNatsServer *self,
 
       if (served->type != 0 && !is_under_way (self, served))
         send_outcome (self, served, 0);
+      else if (served->type == 0 && served->is_started)
+        afrpc_nats_server_add (self, client, AFRPC_NATS_STARTED, 0, served->id, NULL);
     }
 }
 
@@ -388,41 +482,68 @@ afrpc_nats_server_drop_calls (AfrpcNatsServer *self,
     {
       AfrpcNatsServed *served = link->data;
 
-      served->client = NULL;
       if (served->type != 0)
         {
           served_free (served);
           continue;
         }
-      if (!served->is_started)
-        g_queue_unlink (&self->unstarted, &served->unstarted);
+      leave_stage (self, served);
+      served->client = NULL;
       served->is_started = TRUE;
       client->n_running--;
       if (self->inbox == NULL)
         {
-          self->n_running--;
+          count_out (self, served);
           served->server = NULL;
         }
       afrpc_call_cancel (served->call);
     }
 }
 
-/* Says of those that have been begun that they have. Of a call that is soon over, its outcome says it. */
+static void
+count_long (AfrpcNatsServer *self,
+            gint64           now_us)
+{
+  for (GList *link = self->started.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsServed *served = link->data;
+
+      if (served->is_long || served->started_us + LOOK_US > now_us)
+        continue;
+      served->is_long = TRUE;
+      self->n_long++;
+    }
+}
+
+/* Says of those that have been begun that they have, of a call that is soon over, its outcome says it; and of those that have not,
+ * and wait behind such as take long, that they do: another server may have workers that have nothing to do. */
 void
 afrpc_nats_server_check_started (AfrpcNatsServer *self,
                                  gint64           now_us)
 {
+  gboolean is_full;
+
+  count_long (self, now_us);
+  is_full = afrpc_nats_server_count_quick (self) == 0;
   for (GList *link = self->unstarted.head, *next; link != NULL; link = next)
     {
       AfrpcNatsServed *served = link->data;
 
       next = link->next;
-      if (served->begin_us + LOOK_US > now_us || afrpc_call_get_started (served->call) != AFRPC_STARTED_YES)
+      if (served->begin_us + LOOK_US > now_us)
         continue;
-      served->is_started = TRUE;
-      g_queue_unlink (&self->unstarted, &served->unstarted);
-      afrpc_nats_server_add (self, served->client, AFRPC_NATS_STARTED, 0, served->id, NULL);
+      if (afrpc_call_get_started (served->call) == AFRPC_STARTED_YES)
+        {
+          enter_started (self, served, now_us);
+          afrpc_nats_server_add (self, served->client, AFRPC_NATS_STARTED, 0, served->id, NULL);
+        }
+      else if (is_full && !served->is_behind && !served->is_kept && served->begin_us + BEHIND_US <= now_us)
+        {
+          served->is_behind = TRUE;
+          served->client->n_behind++;
+          afrpc_nats_server_add (self, served->client, AFRPC_NATS_HAVE, AFRPC_NATS_FLAG_BEHIND, served->id, NULL);
+        }
     }
-  if (self->unstarted.length > 0)
+  if (self->unstarted.length > 0 || self->n_long < self->started.length)
     afrpc_nats_inbox_arm (self->inbox, now_us + LOOK_US);
 }

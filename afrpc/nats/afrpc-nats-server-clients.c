@@ -36,6 +36,9 @@ afrpc_nats_server_add (AfrpcNatsServer    *self,
                        GVariant           *body)
 {
   afrpc_nats_server_set_dirty (self, client);
+  if (self->events.message != NULL && body != NULL &&
+      afrpc_nats_outbox_sends_at_once (&client->outbox, afrpc_nats_server_get_link (self), g_variant_get_size (body)))
+    afrpc_nats_outbox_flush (&self->events, afrpc_nats_server_get_link (self));
 
   return afrpc_nats_outbox_add (&client->outbox, afrpc_nats_server_get_link (self), type, flags, id, body);
 }
@@ -142,12 +145,25 @@ afrpc_nats_server_get_n_workers (AfrpcNatsServer *self)
   return AFRPC_IS_POOL (self->caller) ? MAX (afrpc_pool_get_max_workers (AFRPC_POOL (self->caller)), 1) : 1;
 }
 
+/* Returns: how many workers have nothing that takes long. In one that has many calls at once, none waits for another. */
+guint
+afrpc_nats_server_count_quick (AfrpcNatsServer *self)
+{
+  const guint n_workers = afrpc_nats_server_get_n_workers (self);
+
+  if (!AFRPC_IS_POOL (self->caller) || afrpc_pool_get_backend (AFRPC_POOL (self->caller)) != AFRPC_BACKEND_SYNC)
+    return n_workers;
+
+  return n_workers - MIN (self->n_long, n_workers);
+}
+
 /* How many calls there may be at once: each worker has one, and short ones have others behind them. How long they take is not known
- * before the first has ended: what would wait here another server may have workers for. */
+ * before the first has ended, nor how long one that takes long takes: what would wait here another server may have workers for. */
 static guint
 get_n_calls_max (AfrpcNatsServer *self)
 {
   const guint n_workers = afrpc_nats_server_get_n_workers (self);
+  const guint n_quick = afrpc_nats_server_count_quick (self);
   double ahead;
 
   if (self->max_calls > 0)
@@ -155,9 +171,9 @@ get_n_calls_max (AfrpcNatsServer *self)
   if (self->execution_us <= 0)
     return n_workers;
 
-  ahead = n_workers * AHEAD_US / self->execution_us;
+  ahead = n_quick * AHEAD_US / self->execution_us;
 
-  return n_workers + (guint) MIN (ahead, n_workers * AHEAD_MAX);
+  return n_workers + (guint) MIN (ahead, n_quick * AHEAD_MAX);
 }
 
 static guint
@@ -299,13 +315,13 @@ afrpc_nats_server_share_out (AfrpcNatsServer *self)
     }
 }
 
-/* @is_asking: it was this server that was asked, of all: it answers, even if it has no room. */
+/* @tag: says whether it was this server that was asked, of all: then it answers, even if it has no room. */
 void
 afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
                                guint64               sender,
                                const AfrpcNatsFrame *frame,
                                GVariant             *body,
-                               gboolean              is_asking)
+                               guint                 tag)
 {
   AfrpcNatsClient *client = afrpc_nats_server_find_client (self, sender);
   const char *inbox;
@@ -324,13 +340,19 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
 
   client->heard_us = g_get_monotonic_time ();
   client->gone_us = 0;
+  client->is_asking |= tag == AFRPC_NATS_TAG_QUEUE || (frame->flags & AFRPC_NATS_FLAG_ASKING) != 0;
+  afrpc_nats_server_set_dirty (self, client);
+  /* It was asked alone before, and with all others now. */
+  if (tag == AFRPC_NATS_TAG_ALL && frame->id == client->demand_id)
+    return;
+
+  /* What waits here is asked for, too, in case that others have room for it. */
+  n -= MIN (n, client->n_behind);
   /* Whoever asks has used what he has: if that has not come, it never will. */
-  if (client->credits > 0 && client->used_us + STALE_US < client->heard_us)
+  if (n > 0 && client->credits > 0 && client->used_us + STALE_US < client->heard_us)
     set_credits (self, client, 0);
   client->demand_id = frame->id;
   client->size_max = size_max;
-  client->is_asking |= is_asking;
-  afrpc_nats_server_set_dirty (self, client);
   set_wanted (self, client, MIN (n, WANTED_MAX));
 }
 
@@ -352,6 +374,7 @@ afrpc_nats_server_revoke_all (AfrpcNatsServer *self)
 
 /* In time */
 
+/* Names what is here, and before that what of it waits behind others: what was said of that before may be lost. */
 static void
 beat (AfrpcNatsServer *self,
       AfrpcNatsClient *client)
@@ -360,7 +383,13 @@ beat (AfrpcNatsServer *self,
   gsize n = 0;
 
   for (GList *link = client->calls.head; link != NULL; link = link->next)
-    ids[n++] = ((AfrpcNatsServed *) link->data)->id;
+    {
+      const AfrpcNatsServed *served = link->data;
+
+      ids[n++] = served->id;
+      if (served->is_behind)
+        afrpc_nats_server_add (self, client, AFRPC_NATS_HAVE, AFRPC_NATS_FLAG_BEHIND, served->id, NULL);
+    }
   afrpc_nats_server_add (self, client, AFRPC_NATS_BEAT, 0, 0,
                          g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, ids, n, sizeof *ids));
 }
@@ -397,6 +426,8 @@ void
 afrpc_nats_server_flush (AfrpcNatsServer *self)
 {
   afrpc_nats_server_share_out (self);
+  /* Before the outcomes of the calls that have sent them: who has these may listen no longer. */
+  afrpc_nats_outbox_flush (&self->events, afrpc_nats_server_get_link (self));
   for (guint i = 0; i < self->dirty->len; i++)
     {
       AfrpcNatsClient *client = self->dirty->pdata[i];
@@ -410,7 +441,6 @@ afrpc_nats_server_flush (AfrpcNatsServer *self)
       client->is_dirty = FALSE;
     }
   g_ptr_array_set_size (self->dirty, 0);
-  afrpc_nats_outbox_flush (&self->events, afrpc_nats_server_get_link (self));
 }
 
 /* What was sent to a client has not arrived. It may come back, and ask what has become of calls: whether they have never come

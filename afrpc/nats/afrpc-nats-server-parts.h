@@ -14,7 +14,7 @@ typedef struct _AfrpcNatsClient AfrpcNatsClient;
 typedef struct
 {
   GList link;              /* of its client's */
-  GList unstarted;         /* of those that are not known to have been begun */
+  GList stage;             /* of those that are not known to have been begun, or of those that are, and run */
   guint64 id;
   AfrpcNatsServer *server; /* (nullable): not once nobody wants it any more */
   AfrpcNatsClient *client; /* (nullable): likewise */
@@ -22,6 +22,11 @@ typedef struct
   gint64 begin_us;
   guint n_before;          /* calls that ran when it was begun */
   gboolean is_started;
+  gint64 started_us;       /* when that was seen */
+  gboolean is_long;        /* it has run for longer than a moment since then */
+  gboolean is_behind;      /* it waits behind such ones, and its caller was told */
+  gboolean is_kept;        /* it was asked back, and may have been begun: it is not said to wait any more */
+  gboolean is_wanted_back; /* by its caller, for somebody else; it never was, nor will be, begun here */
   guint16 type;            /* of the outcome; 0: there is none yet */
   GVariant *outcome;       /* (nullable) (owned) */
   guint64 message;         /* in which that was sent last */
@@ -37,12 +42,14 @@ struct _AfrpcNatsClient
   GHashTable *by_id;       /* (element-type guint64 AfrpcNatsServed) (not owned) */
   GQueue calls;            /* (element-type AfrpcNatsServed): with and without an outcome */
   guint n_running;         /* of them, those without */
+  guint n_behind;          /* of those, that it was told to wait behind others that take long */
   GHashTable *refused;     /* (element-type guint64): that were asked for and had not arrived: they are not begun any more */
   guint64 refused_below;   /* nor are those with a lower number: there were too many to remember each */
   GQueue refused_order;    /* (element-type guint64) (owned by refused) */
   guint credits;           /* calls that it may send */
   guint wanted;            /* calls that it would like to send besides */
   guint64 demand_id;
+  guint64 last_id;         /* of the calls that have come, which come in ascending order */
   guint64 first_id;        /* calls with a lower number were made before it was known: they may have been here */
   guint64 size_max;        /* of results, bytes */
   gboolean is_asking;      /* it waits for an answer, be it that there is no room */
@@ -95,8 +102,10 @@ struct _AfrpcNatsServer
   AfrpcNatsOutbox events;
   guint n_events_lost;             /* of which has not been told */
   GQueue unstarted;                /* (element-type AfrpcNatsServed) */
+  GQueue started;                  /* (element-type AfrpcNatsServed): that run, the first to be seen at the head */
   GQueue errors;                   /* (element-type GError): to be told */
   guint n_running;
+  guint n_long;                    /* of them, those that have kept a worker for longer than a moment */
   guint n_credits;                 /* of all clients */
   guint n_wanting;                 /* clients that want some */
   double execution_us;             /* what a call takes a worker, on average; 0: not known */
@@ -111,11 +120,12 @@ void      afrpc_nats_server_clear_clients (AfrpcNatsServer        *self);
 AfrpcNatsClient *afrpc_nats_server_find_client (AfrpcNatsServer   *self,
                                            guint64                 id);
 guint     afrpc_nats_server_get_n_workers (AfrpcNatsServer        *self);
+guint     afrpc_nats_server_count_quick   (AfrpcNatsServer        *self);
 void      afrpc_nats_server_take_demand   (AfrpcNatsServer        *self,
                                            guint64                 sender,
                                            const AfrpcNatsFrame   *frame,
                                            GVariant               *body,
-                                           gboolean                is_asking);
+                                           guint                   tag);
 gboolean  afrpc_nats_server_use_room      (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client);
 gboolean  afrpc_nats_server_keeps_credit  (AfrpcNatsServer        *self,
@@ -143,6 +153,9 @@ void      afrpc_nats_server_take_call     (AfrpcNatsServer        *self,
                                            const AfrpcNatsReader  *reader,
                                            const AfrpcNatsFrame   *frame);
 void      afrpc_nats_server_take_cancel   (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client,
+                                           guint64                 id);
+void      afrpc_nats_server_take_recall   (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client,
                                            guint64                 id);
 void      afrpc_nats_server_take_query    (AfrpcNatsServer        *self,

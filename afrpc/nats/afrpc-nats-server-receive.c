@@ -22,7 +22,7 @@ take_from_stranger (const AfrpcNatsFrame *frame,
 
   if (frame->type == AFRPC_NATS_CALL)
     afrpc_nats_message_add (answer, AFRPC_NATS_REFUSED, 0, frame->id, g_variant_new_string ("its caller is not known"));
-  else if (frame->type == AFRPC_NATS_QUERY || frame->type == AFRPC_NATS_CANCEL)
+  else if (frame->type == AFRPC_NATS_QUERY || frame->type == AFRPC_NATS_CANCEL || frame->type == AFRPC_NATS_RECALL)
     afrpc_nats_message_add (answer, AFRPC_NATS_FORGOTTEN, 0, frame->id, NULL);
   else if (frame->type == AFRPC_NATS_CHUNK)
     afrpc_nats_message_add (answer, AFRPC_NATS_RECEIVED, 0, frame->id, g_variant_new_uint64 (AFRPC_NATS_RECEIVED_NEVER));
@@ -87,7 +87,7 @@ take_demand (AfrpcNatsServer       *self,
   if (body == NULL)
     return FALSE;
   if (self->state == AFRPC_NATS_SERVER_SERVING)
-    afrpc_nats_server_take_demand (self, reader->sender, frame, body, tag == AFRPC_NATS_TAG_QUEUE);
+    afrpc_nats_server_take_demand (self, reader->sender, frame, body, tag);
 
   return TRUE;
 }
@@ -121,6 +121,10 @@ take_frame (AfrpcNatsServer       *self,
 
     case AFRPC_NATS_CANCEL:
       afrpc_nats_server_take_cancel (self, client, frame->id);
+      return TRUE;
+
+    case AFRPC_NATS_RECALL:
+      afrpc_nats_server_take_recall (self, client, frame->id);
       return TRUE;
 
     case AFRPC_NATS_QUERY:

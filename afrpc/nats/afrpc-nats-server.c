@@ -895,8 +895,8 @@ afrpc_nats_server_get_n_calls_done (AfrpcNatsServer *self)
  * afrpc_nats_server_get_n_calls_refused:
  * @self: a server
  *
- * Gets how many calls were not begun: they came when there was no room, or were cancelled before they came. Their
- * callers give them to others.
+ * Gets how many calls were not begun: they came when there was no room, or were cancelled before they came, or were wanted
+ * back since they waited here and somebody else had room. Their callers give them to others.
  *
  * Returns: a number
  *

@@ -425,7 +425,8 @@ afrpc_spawn_reap (AfrpcSpawned     *spawned,
 
 /* Its group gets it, if it leads one, and itself if it has left that, as a worker does that exits; what a leader has left
  * may still have members, or zombies, and then takes signals. The pidfd makes sure that no other process gets the signal;
- * without one, that nobody else reaps it. */
+ * without one, that nobody else reaps it. Where the system does not signal by pidfds, as valgrind does not, the number is
+ * good as long as the process has not ended. */
 void
 afrpc_spawn_signal (const AfrpcSpawned *spawned,
                     int                 signum)
@@ -433,9 +434,10 @@ afrpc_spawn_signal (const AfrpcSpawned *spawned,
   if (spawned->leads_group && afrpc_group_signal (spawned->pid, spawned->pidfd, spawned->is_child, signum) &&
       signum != SIGKILL && getpgid (spawned->pid) == spawned->pid)
     return;
-  if (spawned->pidfd >= 0)
-    syscall (SYS_pidfd_send_signal, spawned->pidfd, signum, NULL, 0);
-  else if (spawned->pid > 0)
+  if (spawned->pidfd >= 0 && (syscall (SYS_pidfd_send_signal, spawned->pidfd, signum, NULL, 0) == 0 || errno == ESRCH ||
+                              afrpc_spawn_has_ended (spawned)))
+    return;
+  if (spawned->pid > 0)
     kill (spawned->pid, signum);
 }
 

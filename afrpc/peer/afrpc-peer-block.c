@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Who blocks the thread, for one peer or for several: nobody is told anything meanwhile. */
+/* Who blocks the thread, for one peer or for several: nobody is told anything meanwhile, but the program's log. */
 #include "config.h"
 
 #include "peer/afrpc-peer-parts.h"
@@ -17,26 +17,28 @@
 #define FEW_PEERS 8  /* are polled without any memory being allocated */
 #define REST_MAX (64u << 20) /* bytes: room for what one that has ended has left in its socket, should somebody else write on */
 #define FAR_MS 10    /* how often other threads are looked at that have no descriptor to wake up who waits */
+#define SIGNAL_MS 16 /* the first time that signals are looked for which have interrupted nothing; twice that next, and so on */
 
-static void (*interrupted_func) (void); /* (nullable): atomic */
+static gboolean (*interrupted_func) (void); /* (nullable): atomic */
 
 void
-afrpc_peer_set_interrupted_func (void (*func) (void))
+afrpc_peer_set_interrupted_func (gboolean (*func) (void))
 {
   g_atomic_pointer_set (&interrupted_func, func);
 }
 
 /* To be called before who blocks waits: a signal that has come since he did so last may want him not to. TRUE: somebody
- * was told, who may have done anything. */
+ * was told, who may have done anything. @looks: is set to whether he has to be told again after a while */
 gboolean
-afrpc_peer_tell_interrupted (void)
+afrpc_peer_tell_interrupted (gboolean *looks)
 {
-  void (*func) (void) = g_atomic_pointer_get (&interrupted_func);
+  gboolean (*func) (void) = g_atomic_pointer_get (&interrupted_func);
 
+  *looks = FALSE;
   if (func == NULL)
     return FALSE;
 
-  func ();
+  *looks = func ();
   return TRUE;
 }
 
@@ -85,6 +87,8 @@ fill_places (AfrpcPeer *peer,
   places[0] = peer->member.socket.poll;
   places[1] = peer->member.pidfd.poll;
   places[2] = peer->member.standard_error.poll;
+  if (afrpc_stderr_is_full (&peer->body.standard_error))
+    places[2].fd = -1;
   if (keeps_too_much (peer))
     {
       places[0].events &= ~G_IO_IN;
@@ -243,6 +247,7 @@ typedef struct
   gboolean is_mine;   /* it does so anyway */
   gpointer runner;
   GPollFD wake;
+  guint signal_ms;    /* after which signals are looked for */
 } Blocking;
 
 static gboolean
@@ -250,7 +255,7 @@ begin_blocking (Blocking  *blocking,
                 AfrpcPeer *peer)
 {
   blocking->source = peer->member.source;
-  if (blocking->source == NULL)
+  if (!afrpc_source_is_there (&peer->member) || afrpc_source_is_going (blocking->source))
     return FALSE;
 
   blocking->is_mine = afrpc_source_runs_here (blocking->source);
@@ -259,6 +264,7 @@ begin_blocking (Blocking  *blocking,
   if (!blocking->is_mine)
     blocking->runner = afrpc_source_begin_blocking (blocking->source);
   blocking->wake = (GPollFD) { afrpc_source_get_wake_fd (blocking->source), G_IO_IN, 0 };
+  blocking->signal_ms = SIGNAL_MS;
 
   return TRUE;
 }
@@ -278,30 +284,67 @@ end_blocking (Blocking *blocking)
     afrpc_source_end_blocking (blocking->source, blocking->runner);
 }
 
-/* Blocks the thread until @is_done; what arrives meanwhile is told by the main loop, in its order. */
+/* What somebody who was told has had queued goes out before anybody waits, as it does in the main loop. A signal may come
+ * before anybody does, or to another thread, and so interrupt nothing: @until is set to when that is looked for. */
+static gboolean
+tell_interrupted (Blocking *blocking,
+                  gint64   *until)
+{
+  gboolean looks;
+
+  if (!afrpc_peer_tell_interrupted (&looks))
+    return FALSE;
+
+  afrpc_source_leave_if_inherited (blocking->source);
+  afrpc_source_flush (blocking->source);
+  if (looks)
+    {
+      *until = MIN (*until, g_get_monotonic_time () + blocking->signal_ms * G_TIME_SPAN_MILLISECOND);
+      blocking->signal_ms = MIN (blocking->signal_ms * 2, AFRPC_PEER_SIGNAL_MS_MAX);
+    }
+  return TRUE;
+}
+
+static void
+tell_lines (Blocking  *blocking,
+            AfrpcPeer *peer)
+{
+  if (G_UNLIKELY (afrpc_peer_tell_lines (peer)))
+    afrpc_source_flush (blocking->source);
+}
+
+/* Blocks the thread until @is_done; what arrives meanwhile is told by the main loop, in its order. FALSE: it does not, or is not
+ * done, because the main context is not this thread's, nor this process's. */
 static gboolean
 block (AfrpcPeer  *self,
        AfrpcUntil  is_done,
        gpointer    data)
 {
   Blocking blocking;
+  gboolean is_inherited;
 
   if (!begin_blocking (&blocking, self))
     return FALSE;
 
   for (gboolean has_waited = FALSE;; has_waited = TRUE)
     {
+      gint64 until = AFRPC_DEADLINES_NEVER;
+
       afrpc_source_run_posts (blocking.source);
       afrpc_peer_take_turn (self, has_waited);
-      if (is_done (self, data) || (afrpc_peer_tell_interrupted () && is_done (self, data)))
+      tell_lines (&blocking, self);
+      if (is_done (self, data) ||
+          (tell_interrupted (&blocking, &until) && (afrpc_peer_is_inherited (self) || is_done (self, data))))
         break;
-      poll_one (self, &blocking.wake, TRUE, AFRPC_DEADLINES_NEVER);
+      poll_one (self, &blocking.wake, TRUE, until);
       clear_wake (&blocking);
     }
-  afrpc_peer_leave_rest (self);
+  is_inherited = afrpc_peer_is_inherited (self);
+  if (!is_inherited)
+    afrpc_peer_leave_rest (self);
   end_blocking (&blocking);
 
-  return TRUE;
+  return !is_inherited;
 }
 
 /* What the one who blocks does now. Fills @peers with those that have to have a turn: each has that after those that it
@@ -321,7 +364,7 @@ ask_blocked (AfrpcPeer     *self,
 }
 
 /* Blocks the thread for who needs several peers of the same main context as @self: until @turn says that it is over.
- * FALSE: it could not, because another thread runs that context, or it is gone. */
+ * FALSE: it could not, because another thread runs that context, or it is gone; or this process was forked meanwhile. */
 gboolean
 afrpc_peer_block (AfrpcPeer     *self,
                   AfrpcPeerTurn  turn,
@@ -330,7 +373,8 @@ afrpc_peer_block (AfrpcPeer     *self,
   g_autoptr(GPtrArray) peers = new_peers ();
   AfrpcPeerBlock what;
   Blocking blocking;
-  gint64 until;
+  gint64 until, signal_until;
+  gboolean is_inherited;
 
   if (!begin_blocking (&blocking, self))
     return FALSE;
@@ -342,23 +386,28 @@ afrpc_peer_block (AfrpcPeer     *self,
           afrpc_source_run_posts (blocking.source);
           what = ask_blocked (self, turn, data, peers, &until);
           for (guint i = 0; i < peers->len && what != AFRPC_PEER_BLOCK_OVER; i++)
-            afrpc_peer_take_turn (peers->pdata[i], has_waited);
+            {
+              afrpc_peer_take_turn (peers->pdata[i], has_waited);
+              tell_lines (&blocking, peers->pdata[i]);
+            }
           if (what == AFRPC_PEER_BLOCK_WAIT)
             what = ask_blocked (self, turn, data, peers, &until);
         }
       while (what == AFRPC_PEER_BLOCK_AGAIN);
-      if (what == AFRPC_PEER_BLOCK_WAIT && afrpc_peer_tell_interrupted ())
-        what = ask_blocked (self, turn, data, peers, &until);
+      signal_until = AFRPC_DEADLINES_NEVER;
+      if (what == AFRPC_PEER_BLOCK_WAIT && tell_interrupted (&blocking, &signal_until))
+        what = afrpc_peer_is_inherited (self) ? AFRPC_PEER_BLOCK_OVER : ask_blocked (self, turn, data, peers, &until);
       if (what == AFRPC_PEER_BLOCK_OVER)
         break;
-      poll_many (peers, &blocking.wake, what == AFRPC_PEER_BLOCK_WAIT, until);
+      poll_many (peers, &blocking.wake, what == AFRPC_PEER_BLOCK_WAIT, MIN (until, signal_until));
       clear_wake (&blocking);
     }
-  for (guint i = 0; i < peers->len; i++)
+  is_inherited = afrpc_peer_is_inherited (self);
+  for (guint i = 0; i < peers->len && !is_inherited; i++)
     afrpc_peer_leave_rest (peers->pdata[i]);
   end_blocking (&blocking);
 
-  return TRUE;
+  return !is_inherited;
 }
 
 /* What waits while the thread is blocked for something that would come behind it. */
@@ -408,7 +457,16 @@ afrpc_peer_wait (AfrpcPeer    *self,
   if (pending->state == AFRPC_PENDING_DECIDED)
     return;
 
-  block (self, has_outcome, pending);
+  if (block (self, has_outcome, pending) || pending->state == AFRPC_PENDING_DECIDED)
+    return;
+
+  if (afrpc_peer_is_inherited (self))
+    afrpc_pending_leave_inherited (pending);
+  else if (afrpc_peer_is_left (self))
+    {
+      afrpc_peer_end_without_context (self);
+      afrpc_peer_decide_at_end (self, pending);
+    }
 }
 
 /* Until news of a kind is decided, who waits for it is cancelled, or it cannot come. */
@@ -463,9 +521,17 @@ wait_for_end (AfrpcPeer      *self,
     return FALSE;
   if (has_blocked)
     g_propagate_error (error, afrpc_peer_new_too_much_error (self->kept_max));
+  else if (afrpc_peer_is_inherited (self))
+    g_propagate_error (error, afrpc_pending_new_inherited_error ());
+  else if (afrpc_peer_is_left (self))
+    {
+      /* For who comes now it has ended, as far as anybody sees. */
+      afrpc_peer_end_without_context (self);
+      return TRUE;
+    }
   else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 "another thread runs the main context that the process belongs to, or it is gone");
+                 "another thread runs the main context that the process belongs to");
 
   return FALSE;
 }

@@ -27,11 +27,9 @@ close_fds (const AfrpcPayload *args)
 }
 
 static void
-failed_cb (AfrpcPeer *self,
-           gpointer   data)
+push_outcome (AfrpcPeer    *self,
+              AfrpcPending *pending)
 {
-  AfrpcPending *pending = data;
-
   afrpc_news_push_outcome (&self->news, pending);
   afrpc_peer_attend (self);
 }
@@ -58,26 +56,57 @@ tell_anywhere (AfrpcPending *pending)
   g_source_attach (source, g_main_context_get_thread_default ());
 }
 
+/* What another thread leaves word of */
+typedef struct
+{
+  AfrpcPending *pending; /* (nullable) (owned): until somebody tells it */
+} Untold;
+
+static void
+untold_cb (AfrpcPeer *self,
+           gpointer   data)
+{
+  Untold *untold = data;
+
+  push_outcome (self, g_steal_pointer (&untold->pending));
+}
+
+/* It may have gone meanwhile. */
+static void
+untold_free (gpointer data)
+{
+  Untold *untold = data;
+
+  if (untold->pending != NULL)
+    tell_anywhere (untold->pending);
+  g_free (untold);
+}
+
 /* A call has its outcome, and whoever made it is told later, from the context, unless he blocks the thread for it.
  * @pending: (transfer full). From any thread. */
 void
 afrpc_peer_tell_later (AfrpcPeer    *self,
                        AfrpcPending *pending)
 {
+  Untold *untold;
+
   if (!afrpc_pending_is_told (pending))
     return;
   switch (afrpc_source_enter (&self->member))
     {
     case AFRPC_SOURCE_ENTERED:
-      failed_cb (self, pending);
+      push_outcome (self, pending);
       afrpc_source_leave (&self->member);
       break;
 
     case AFRPC_SOURCE_FOREIGN:
-      if (afrpc_source_post (&afrpc_peer_ref (self)->member, failed_cb, pending, NULL))
+      untold = g_new (Untold, 1);
+      *untold = (Untold) { pending };
+      if (afrpc_source_post (&afrpc_peer_ref (self)->member, untold_cb, untold, untold_free))
         break;
       afrpc_peer_unref (self);
-      G_GNUC_FALLTHROUGH;
+      untold_free (untold);
+      break;
 
     default:
       tell_anywhere (pending);

@@ -320,6 +320,8 @@ decide_failure (AfrpcPeer *self)
                               (afrpc_transport_is_local (transport) ||
                                (transport->has_goodbye && transport->goodbye.status == 0));
   const gboolean was_orderly = link->was_ready && exit != NULL && (afrpc_talk_is_closed (&self->talk) || is_success);
+  /* What it has died of otherwise is news to the program as well. */
+  const gboolean was_asked_for = self->is_kill_asked_for && (exit == NULL || afrpc_exit_was_killed (exit));
   gboolean owes;
 
   /* Whoever is being forked for nothing ends as soon as it is known who that is. */
@@ -339,7 +341,8 @@ decide_failure (AfrpcPeer *self)
     }
   if (proxy != NULL && !(was_orderly && !owes) &&
       afrpc_news_may_decide (self->news.decided, AFRPC_NEWS_ERROR))
-    afrpc_news_push_error (&self->news, g_error_copy (self->talk.failure), owes || self->failure_is_known);
+    afrpc_news_push_error (&self->news, g_error_copy (self->talk.failure),
+                           owes || self->failure_is_known || was_asked_for);
 }
 
 static void
@@ -485,7 +488,7 @@ afrpc_peer_decide_end (AfrpcPeer *self)
           afrpc_source_unwatch (&self->member);
           /* Of one that was being forked there may be a process yet. */
           afrpc_link_let_go (&self->talk.link, !is_foreign && self->body.state == AFRPC_BODY_ENDED);
-          afrpc_stderr_clear (&self->body.standard_error);
+          afrpc_stderr_finish (&self->body.standard_error);
           afrpc_peer_forget_untold (self);
         }
     }

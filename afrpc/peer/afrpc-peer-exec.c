@@ -18,7 +18,6 @@
 #include "afrpc-error.h"
 #include "os/afrpc-lifeline.h"
 #include "os/afrpc-low-fd.h"
-#include "peer/afrpc-log.h"
 #include "peer/afrpc-self-private.h"
 #include "peer/afrpc-peer.h"
 
@@ -147,15 +146,6 @@ set_system_error (AfrpcPeer   *peer,
   return FALSE;
 }
 
-static void
-log_line (const char *line,
-          gpointer    data)
-{
-  AfrpcPeer *peer = data;
-
-  afrpc_log_forward (G_LOG_LEVEL_MESSAGE, AFRPC_LOG_STDERR_DOMAIN, peer->body.pid, 0, line);
-}
-
 /* What is kept of standard error comes by a pipe. Returns: the end to write to, or -1 and errno */
 static int
 open_pipe (AfrpcPeer  *peer,
@@ -171,11 +161,7 @@ open_pipe (AfrpcPeer  *peer,
   afrpc_stderr_clear (standard_error);
   standard_error->fd = fds[0];
   standard_error->pass_on = mode == AFRPC_STDIO_TEE;
-  if (mode == AFRPC_STDIO_LOG)
-    {
-      standard_error->line = log_line;
-      standard_error->line_data = peer;
-    }
+  standard_error->keeps_lines = mode == AFRPC_STDIO_LOG;
 
   return fds[1];
 }

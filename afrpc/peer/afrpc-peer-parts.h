@@ -52,6 +52,7 @@ struct _AfrpcPeer
   guint64 kept_max;         /* bytes: what may wait to be told while the thread is blocked */
   gint64 exit_deadline;     /* when a process that should have ended is killed */
   gboolean has_input;       /* there is something to read, whatever its descriptors say */
+  gboolean tells_lines;     /* of standard error: the program's log is taking one */
   gboolean has_backlog;     /* a slice ended before everything was taken, or somebody who was told runs a main loop */
   gboolean is_catching_up;     /* a time limit has passed: what has arrived is read before anything is given up */
   guint64 catches_up_to;      /* and up to here, as the connection counts what it has read */
@@ -73,6 +74,7 @@ struct _AfrpcPeer
   gboolean has_reported;    /* the failure: the worker has, before it ends */
   gboolean is_dropped;      /* nobody can give it work any more */
   gboolean failure_is_known; /* a call that came too late has got it, or it was the program's own doing */
+  gboolean is_kill_asked_for; /* by the program, before there was a failure */
   gint drops;               /* atomic: AfrpcPeerDrop, to be acted on */
 };
 
@@ -104,6 +106,7 @@ void        afrpc_peer_await_gone     (AfrpcPeer                   *self,
                                        gint64                       until);
 void        afrpc_peer_take_turn      (AfrpcPeer                   *self,
                                        gboolean                     has_waited);
+gboolean    afrpc_peer_tell_lines     (AfrpcPeer                   *self);
 void        afrpc_peer_leave_rest     (AfrpcPeer                   *self);
 void        afrpc_peer_look_at_input  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_before_wait    (AfrpcPeer                   *self);
@@ -121,6 +124,7 @@ gboolean    afrpc_peer_is_abandoned   (AfrpcPeer                   *self);
 gboolean    afrpc_peer_watches_foreign (AfrpcPeer                  *self);
 gboolean    afrpc_peer_is_leaving     (AfrpcPeer                   *self);
 void        afrpc_peer_act_on_drops   (AfrpcPeer                   *self);
+void        afrpc_peer_end_without_context (AfrpcPeer              *self);
 void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
 void        afrpc_peer_inherited      (AfrpcPeer                   *self);
 void        afrpc_peer_reap           (AfrpcPeer                   *self,

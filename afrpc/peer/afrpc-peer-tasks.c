@@ -28,18 +28,6 @@ connection_cancelled_cb (GCancellable *cancellable,
   return G_SOURCE_REMOVE;
 }
 
-/* @task (transfer full) gets the connection: once the function is ready to take it, or once all is written that the
- * process is prepared with. */
-void
-afrpc_peer_await_connection (AfrpcPeer *self,
-                             GTask     *task)
-{
-  self->connection_task = task;
-  afrpc_task_watch (task, G_SOURCE_FUNC (connection_cancelled_cb), afrpc_peer_ref (self),
-                    (GDestroyNotify) afrpc_peer_unref);
-  afrpc_peer_attend (self);
-}
-
 /* One who waits for an end, for as long as he is in the queue. */
 typedef struct
 {
@@ -88,6 +76,13 @@ give_exit (GTask    *task,
 }
 
 static void
+give_failure (GTask    *task,
+              gpointer  peer)
+{
+  g_task_return_error (task, g_error_copy (((AfrpcPeer *) peer)->talk.failure));
+}
+
+static void
 give_true (GTask    *task,
            gpointer  peer)
 {
@@ -107,6 +102,17 @@ return_in_turn (AfrpcPeer       *self,
       return;
     }
 
+  give (task, self);
+  g_object_unref (task);
+}
+
+/* Nobody is told of what is decided any more: it is over, for who comes then. */
+static void
+return_without_context (AfrpcPeer       *self,
+                        GTask           *task, /* (transfer full) */
+                        AfrpcNewsReturn  give)
+{
+  afrpc_peer_end_without_context (self);
   give (task, self);
   g_object_unref (task);
 }
@@ -151,6 +157,24 @@ afrpc_peer_awaits_next_iteration (AfrpcPeer     *self,
   return now <= waiting->put_off_at;
 }
 
+/* @task (transfer full) gets the connection: once the function is ready to take it, or once all is written that the
+ * process is prepared with. */
+void
+afrpc_peer_await_connection (AfrpcPeer *self,
+                             GTask     *task)
+{
+  if (afrpc_peer_is_left (self))
+    {
+      return_without_context (self, task, give_failure);
+      return;
+    }
+
+  self->connection_task = task;
+  afrpc_task_watch (task, G_SOURCE_FUNC (connection_cancelled_cb), afrpc_peer_ref (self),
+                    (GDestroyNotify) afrpc_peer_unref);
+  afrpc_peer_attend (self);
+}
+
 /* @task (transfer full) gets the exit of the process just before that is told to others, or why there is none. */
 void
 afrpc_peer_await_exit (AfrpcPeer *self,
@@ -158,6 +182,8 @@ afrpc_peer_await_exit (AfrpcPeer *self,
 {
   if (afrpc_news_has_told (&self->news, AFRPC_NEWS_EXITED))
     return_in_turn (self, task, give_exit);
+  else if (afrpc_peer_is_left (self))
+    return_without_context (self, task, give_exit);
   else
     await_end (self, &self->exit_tasks, task);
 }
@@ -169,6 +195,8 @@ afrpc_peer_await_close (AfrpcPeer *self,
 {
   if (afrpc_news_has_told (&self->news, AFRPC_NEWS_CLOSED))
     return_in_turn (self, task, give_true);
+  else if (afrpc_peer_is_left (self))
+    return_without_context (self, task, give_true);
   else
     await_end (self, &self->close_tasks, task);
 }

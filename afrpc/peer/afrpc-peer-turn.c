@@ -12,9 +12,11 @@
 #include "afrpc-error.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-inbox.h"
+#include "peer/afrpc-log.h"
 #include "peer/afrpc-peer.h"
 #include "peer/afrpc-task.h"
 
+#define TURN_LINES 256u /* of standard error, each of which takes time, in one turn of the main loop */
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 
 /* There is something to do, or to write. */
@@ -148,10 +150,20 @@ give (AfrpcPeer *self)
   afrpc_news_push_task (&self->news, g_steal_pointer (&task), give_hand_over, g_steal_pointer (&hand_over));
 }
 
+/* Whether there are lines that the program's log may take now. Within what it does with another one they wait, since GLib would
+ * not call it; as long as they are not too many: the worker may have to be read for that to come to its end. */
+static inline gboolean
+has_lines_to_tell (const AfrpcPeer *self)
+{
+  return G_UNLIKELY (afrpc_stderr_has_lines (&self->body.standard_error)) &&
+         (!self->tells_lines || afrpc_stderr_is_full (&self->body.standard_error));
+}
+
 static gboolean
 needs_dispatch (AfrpcPeer *self)
 {
   return !afrpc_news_is_empty (&self->news) || self->has_backlog || !self->birth.is_tried || self->is_catching_up ||
+         has_lines_to_tell (self) ||
          g_atomic_int_get (&self->drops) != 0 || (self->is_dropped && afrpc_peer_is_abandoned (self)) || afrpc_peer_has_to_decide (self) || can_give (self);
 }
 
@@ -191,6 +203,51 @@ begin_turn (AfrpcPeer *self)
     }
 }
 
+/* Has the program's log take what the worker has written, @n lines at most: whoever does that may do anything. Returns: whether
+ * there was something */
+static gboolean
+tell_lines (AfrpcPeer *self,
+            guint      n)
+{
+  const gboolean has_some = has_lines_to_tell (self);
+  const gboolean is_within = self->tells_lines;
+
+  for (; n > 0 && has_lines_to_tell (self); n--)
+    {
+      g_autofree char *line = afrpc_stderr_take_line (&self->body.standard_error);
+
+      self->tells_lines = TRUE;
+      afrpc_log_forward (G_LOG_LEVEL_MESSAGE, AFRPC_LOG_STDERR_DOMAIN, self->body.pid, 0, line);
+      self->tells_lines = is_within;
+    }
+
+  return has_some;
+}
+
+/* For who blocks the thread: the same for all lines, and those of its templates. They are in no order with what waits for
+ * the main loop, and may be what explains why somebody blocks. */
+gboolean
+afrpc_peer_tell_lines (AfrpcPeer *self)
+{
+  g_autoptr(AfrpcPeer) template = NULL;
+  gboolean has_told = FALSE;
+
+  if (G_UNLIKELY (afrpc_birth_get_template (self) != NULL))
+    {
+      template = afrpc_peer_ref (afrpc_birth_get_template (self));
+      has_told = afrpc_peer_tell_lines (template);
+    }
+
+  return tell_lines (self, G_MAXUINT) || has_told;
+}
+
+/* The last words of a worker come before all that its end leads to; but for what the log itself waits for. */
+static gboolean
+has_last_words (AfrpcPeer *self)
+{
+  return self->body.state == AFRPC_BODY_ENDED && has_lines_to_tell (self);
+}
+
 /* The main loop goes on with what is left to be done. */
 void
 afrpc_peer_leave_rest (AfrpcPeer *self)
@@ -226,7 +283,8 @@ afrpc_peer_dispatch (AfrpcPeer *self,
   has_input = is_readable (self);
   forget_polled (self);
 
-  if (self->has_backlog || !afrpc_news_is_empty (&self->news))
+  tell_lines (self, TURN_LINES);
+  if ((self->has_backlog || !afrpc_news_is_empty (&self->news)) && !has_last_words (self))
     afrpc_inbox_take (self, AFRPC_INBOX_TELL);
   if (!self->has_backlog && has_input && !afrpc_talk_is_silent (&self->talk))
     {
@@ -242,7 +300,8 @@ afrpc_peer_dispatch (AfrpcPeer *self,
   if (afrpc_peer_get_deadline (self) <= now || self->is_catching_up)
     afrpc_peer_expire (self, now, AFRPC_INBOX_TELL);
   afrpc_peer_decide_end (self);
-  if (!afrpc_news_is_empty (&self->news) && !self->has_backlog)
+  tell_lines (self, TURN_LINES);
+  if (!afrpc_news_is_empty (&self->news) && !self->has_backlog && !has_last_words (self))
     {
       afrpc_inbox_take (self, AFRPC_INBOX_TELL);
       afrpc_peer_decide_end (self);

@@ -140,7 +140,12 @@ afrpc_peer_new_fork (AfrpcPeer *template)
 
   if (template->birth.destination != NULL)
     afrpc_birth_copy_destination (self, template);
-  if (template->member.source != self->member.source)
+  if (afrpc_peer_is_left (template))
+    {
+      afrpc_peer_end_without_context (template);
+      afrpc_birth_fail (self, g_error_copy (template->talk.failure));
+    }
+  else if (template->member.source != self->member.source)
     afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_IN_USE,
                                          "the process to be forked belongs to another main context"));
   else
@@ -268,7 +273,8 @@ afrpc_peer_runs_here (AfrpcPeer *self)
 {
   AfrpcSource *source = self->member.source;
 
-  return source != NULL && (afrpc_source_runs_here (source) || g_main_context_is_owner (afrpc_source_get_context (source)));
+  return afrpc_source_is_there (&self->member) &&
+         (afrpc_source_runs_here (source) || g_main_context_is_owner (afrpc_source_get_context (source)));
 }
 
 /* Has @func called if the thread may act in the main context, which no other one does meanwhile. */
@@ -313,7 +319,7 @@ afrpc_peer_enter (AfrpcPeer    *self,
   if (!pending->is_awaited)
     return afrpc_peer_check_thread (self, what);
 
-  return (self->member.source != NULL && afrpc_source_runs_here (self->member.source)) || enter (self, pending, what);
+  return (afrpc_source_is_there (&self->member) && afrpc_source_runs_here (self->member.source)) || enter (self, pending, what);
 }
 
 /* Who blocked for @pending goes on: nothing is owned for him any more. */
@@ -324,6 +330,34 @@ afrpc_peer_leave (AfrpcPending *pending)
 
   if (source != NULL)
     afrpc_source_end_blocking (source, pending->runner_before);
+}
+
+/* Whoever was told may have forked, and this may be the process that was: nobody waits for anything there. */
+gboolean
+afrpc_peer_is_inherited (const AfrpcPeer *self)
+{
+  return self->member.is_inherited;
+}
+
+/* Whether the main context has gone, or goes; or this process has none of it. */
+gboolean
+afrpc_peer_is_left (AfrpcPeer *self)
+{
+  return !afrpc_source_is_there (&self->member) || afrpc_source_is_going (self->member.source);
+}
+
+/* Nothing comes from the worker any more. */
+void
+afrpc_peer_end_without_context (AfrpcPeer *self)
+{
+  if (afrpc_peer_is_inherited (self))
+    return;
+
+  if (self->talk.failure == NULL)
+    afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
+                                               "the main context of the process is gone"));
+  if (!afrpc_talk_is_over (&self->talk))
+    afrpc_talk_end (&self->talk);
 }
 
 /* The main context has gone, and nobody is told anything any more. Who still computes for the program ends. */
@@ -340,15 +374,14 @@ afrpc_peer_context_gone (AfrpcPeer *self)
       else
         afrpc_spawn_abandon (&self->body.spawned);
     }
-  if (self->talk.failure == NULL)
-    afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
-                                               "the main context of the process is gone"));
-  if (!afrpc_talk_is_over (&self->talk))
-    afrpc_talk_end (&self->talk);
+  afrpc_peer_end_without_context (self);
   while ((call = afrpc_peer_decide_owed (self)) != NULL)
     if (afrpc_pending_is_told (call))
       call->funcs->release (call);
   afrpc_link_clear (&self->talk.link);
+  /* What it has written by now is passed on, if it is to be. */
+  afrpc_stderr_read (&self->body.standard_error);
+  afrpc_stderr_clear (&self->body.standard_error);
   afrpc_inbox_context_gone (self);
   g_clear_object (&self->process_held);
   g_clear_object (&self->proxy_held);
@@ -358,8 +391,7 @@ afrpc_peer_context_gone (AfrpcPeer *self)
 void
 afrpc_peer_inherited (AfrpcPeer *self)
 {
-  afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
-                                             "the worker belongs to the process that this one was forked from"));
+  afrpc_talk_fail (&self->talk, afrpc_pending_new_inherited_error ());
 }
 
 /* Returns: (transfer none) (nullable): NULL once it has gone */
@@ -609,6 +641,20 @@ afrpc_peer_do (AfrpcPeer      *self,
     }
 }
 
+/* Has @func called with @data once the main context, which goes, is known to be gone. FALSE: it is known already. */
+gboolean
+afrpc_peer_do_at_end (AfrpcPeer      *self,
+                      gpointer        data,
+                      GDestroyNotify  func)
+{
+  const gboolean is_posted = afrpc_source_post (&afrpc_peer_ref (self)->member, NULL, data, func);
+
+  if (!is_posted)
+    afrpc_peer_unref (self);
+
+  return is_posted;
+}
+
 /* Gives the process its one job; @options is the payload of the run frame. */
 gboolean
 afrpc_peer_take (AfrpcPeer      *self,
@@ -617,7 +663,14 @@ afrpc_peer_take (AfrpcPeer      *self,
                  GError        **error)
 {
   if (!afrpc_talk_take_role (&self->talk, role, error))
-    return FALSE;
+    {
+      const gboolean has_job = self->talk.role != AFRPC_ROLE_NONE && self->talk.role != AFRPC_ROLE_HANDED_OVER;
+      g_autofree char *name = has_job ? afrpc_birth_describe (&self->birth) : NULL;
+
+      if (has_job && error != NULL && g_error_matches (*error, AFRPC_ERROR, AFRPC_ERROR_IN_USE))
+        g_prefix_error (error, "%s: ", name);
+      return FALSE;
+    }
 
   afrpc_peer_set_pattern (self, FALSE);
   self->process_held = afrpc_weak_get (&self->process);
@@ -702,6 +755,9 @@ afrpc_peer_hold_proxy (AfrpcPeer *self)
 void
 afrpc_peer_close (AfrpcPeer *self)
 {
+  if (afrpc_peer_is_inherited (self))
+    return;
+
   afrpc_peer_hold_proxy (self);
   if (afrpc_talk_is_closed (&self->talk))
     return;
@@ -739,6 +795,9 @@ afrpc_peer_kill (AfrpcPeer *self,
 {
   const gboolean is_asked_for = afrpc_body_may_be_there (&self->body);
 
+  if (afrpc_peer_is_inherited (self))
+    return;
+
   if (signum == SIGKILL && (afrpc_body_is_foreign (&self->body) || self->body.state == AFRPC_BODY_GRANDCHILD))
     kill_foreign (self);
   /* The template may have made it already: it ends as soon as it is known which it is, and begins nothing meanwhile. */
@@ -754,6 +813,15 @@ afrpc_peer_kill (AfrpcPeer *self,
   if (self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_birth_look_for_unheard (self);
   afrpc_peer_attend (self);
+}
+
+/* The same by the program, which need not be warned of what comes of it. */
+void
+afrpc_peer_kill_as_asked (AfrpcPeer *self,
+                          int        signum)
+{
+  self->is_kill_asked_for |= self->talk.failure == NULL;
+  afrpc_peer_kill (self, signum);
 }
 
 /* More of the process is known than before. */

@@ -183,6 +183,8 @@ AfrpcExit  *afrpc_peer_wait_for_exit  (AfrpcPeer                   *self,
                                        GError                     **error);
 void        afrpc_peer_kill           (AfrpcPeer                   *self,
                                        int                          signum);
+void        afrpc_peer_kill_as_asked  (AfrpcPeer                   *self,
+                                       int                          signum);
 
 /* Calls */
 void        afrpc_peer_call           (AfrpcPeer                   *self,
@@ -199,6 +201,11 @@ void        afrpc_peer_do             (AfrpcPeer                   *self,
                                        void                       (*func) (AfrpcPeer *peer, gpointer data),
                                        gpointer                     data,
                                        GDestroyNotify               destroy);
+gboolean    afrpc_peer_is_inherited   (const AfrpcPeer             *self);
+gboolean    afrpc_peer_is_left        (AfrpcPeer                   *self);
+gboolean    afrpc_peer_do_at_end      (AfrpcPeer                   *self,
+                                       gpointer                     data,
+                                       GDestroyNotify               func);
 void        afrpc_peer_fail_call      (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);
@@ -232,8 +239,10 @@ void        afrpc_peer_await_outcome  (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_wait           (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
-void        afrpc_peer_set_interrupted_func (void (*func) (void));
-gboolean    afrpc_peer_tell_interrupted (void);
+#define AFRPC_PEER_SIGNAL_MS_MAX 1000 /* between looks for signals that have interrupted nothing */
+
+void        afrpc_peer_set_interrupted_func (gboolean (*func) (void));
+gboolean    afrpc_peer_tell_interrupted (gboolean                   *looks);
 void        afrpc_peer_tell_tagged    (AfrpcPeer                   *self,
                                        const char                  *tag);
 

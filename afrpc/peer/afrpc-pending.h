@@ -7,6 +7,7 @@
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 
+#include "afrpc-error.h"
 #include "afrpc-types.h"
 
 G_BEGIN_DECLS
@@ -77,6 +78,21 @@ afrpc_pending_decide (AfrpcPending *self,
   self->state = AFRPC_PENDING_DECIDED;
   self->started = started;
   self->funcs->decide (self, value, fds, error);
+}
+
+/* Returns: (transfer full): what fails in a forked process that its program had begun */
+static inline GError *
+afrpc_pending_new_inherited_error (void)
+{
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the worker belongs to the process that this one was forked from");
+}
+
+/* Who blocks for it goes on, in a process that was forked meanwhile: where it is known it stays as it is, and is never told. */
+static inline void
+afrpc_pending_leave_inherited (AfrpcPending *self)
+{
+  self->funcs->ref (self);
+  afrpc_pending_decide (self, AFRPC_STARTED_UNKNOWN, NULL, NULL, afrpc_pending_new_inherited_error ());
 }
 
 G_END_DECLS

@@ -16,8 +16,10 @@
 
 static GMutex lock;
 
-/* All guarded by the lock: the template that was forked at the beginning, until a main context takes it. */
-static gboolean is_ready;
+static gboolean is_ready; /* guarded by the lock */
+
+/* The template that was forked at the beginning, when there was one thread, until a main context takes it: guarded by the lock
+ * from then on. */
 static int template_fd = -1;
 static int template_pid;
 static int template_pidfd = -1;
@@ -61,15 +63,27 @@ fork_template (int (*serve) (void))
   template_fd = sockets[0];
 }
 
-/* Forks the program as it is now, once, to serve by calling @serve, which returns an exit status. */
+/* The program can be its own worker from now on. Returns: whether it could not before */
+gboolean
+afrpc_self_set_ready (void)
+{
+  gboolean was_ready;
+
+  g_mutex_lock (&lock);
+  was_ready = is_ready;
+  is_ready = TRUE;
+  g_mutex_unlock (&lock);
+
+  return !was_ready;
+}
+
+/* Forks the program as it is now, once, to serve by calling @serve, which returns an exit status. Where the program is forked
+ * nobody holds the lock, which nobody would give back there. */
 void
 afrpc_self_fork_template (int (*serve) (void))
 {
-  g_mutex_lock (&lock);
-  if (!is_ready)
+  if (afrpc_self_set_ready ())
     fork_template (serve);
-  is_ready = TRUE;
-  g_mutex_unlock (&lock);
 }
 
 /* Whether the program can be its own worker. */

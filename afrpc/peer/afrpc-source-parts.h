@@ -27,6 +27,8 @@ struct _AfrpcSource
   guint next_kept;       /* whose turn it is without a main loop, more or less */
   GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
   int pid;               /* whose it is: the process that uses it */
+  guint n_forks;         /* what afrpc_source_n_forks is there */
+  gboolean has_inherited; /* what it watches is another process's */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
   gpointer home;         /* (nullable) atomic: the thread that has used it, or run it, last */
@@ -47,6 +49,10 @@ struct _AfrpcSource
 /* Guards the list of all sources, and member->source where it is read by other threads. */
 extern GMutex afrpc_sources_lock;
 
+/* How many forks there are between this process and the first: to know of one costs no system call then. What did not go through
+ * fork () is not counted. */
+extern guint afrpc_source_n_forks;
+
 static inline AfrpcSourceMember *
 afrpc_source_member_ref (AfrpcSourceMember *member)
 {
@@ -59,6 +65,16 @@ static inline void
 afrpc_source_member_unref (AfrpcSourceMember *member)
 {
   member->funcs->unref (member->peer);
+}
+
+void afrpc_source_leave_inherited (AfrpcSource *self);
+
+/* For whatever may be the first that a process does with what it has inherited. */
+static inline void
+afrpc_source_leave_if_forked (AfrpcSource *self)
+{
+  if (G_UNLIKELY (self->n_forks != afrpc_source_n_forks))
+    afrpc_source_leave_inherited (self);
 }
 
 /* What is polled */

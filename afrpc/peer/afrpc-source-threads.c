@@ -43,11 +43,31 @@ is_home (AfrpcSource *self)
          (self->is_default || g_main_context_get_thread_default () == self->context);
 }
 
+/* Whether GLib destroys the sources of the context, one after the other: whoever is told of that finds no context any more. */
+gboolean
+afrpc_source_is_going (AfrpcSource *self)
+{
+  return g_source_is_destroyed (&self->source) || g_source_get_context (&self->source) == NULL;
+}
+
+/* FALSE: the context has gone, or is that of the process which this one was forked from */
+gboolean
+afrpc_source_is_there (AfrpcSourceMember *member)
+{
+  if (member->source != NULL)
+    afrpc_source_leave_if_forked (member->source);
+
+  return member->source != NULL;
+}
+
 /* For what any thread may do. */
 AfrpcSourceEntry
 afrpc_source_enter (AfrpcSourceMember *member)
 {
   AfrpcSourceEntry entry = AFRPC_SOURCE_GONE;
+
+  if (!afrpc_source_is_there (member))
+    return AFRPC_SOURCE_GONE;
 
   g_mutex_lock (&afrpc_sources_lock);
   if (member->source != NULL)
@@ -66,7 +86,7 @@ afrpc_source_use (AfrpcSourceMember *member)
   AfrpcSource *self = member->source;
   gpointer before;
 
-  if (self == NULL)
+  if (!afrpc_source_is_there (member) || afrpc_source_is_going (self))
     return AFRPC_SOURCE_GONE;
   if (!g_main_context_acquire (self->context))
     return AFRPC_SOURCE_FOREIGN;

@@ -3,6 +3,7 @@
 
 #include "peer/afrpc-source-parts.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include "peer/afrpc-deadlines.h"
@@ -11,6 +12,7 @@
 #define KEPT_TURNS 16u
 
 GMutex afrpc_sources_lock;
+guint afrpc_source_n_forks;
 static GHashTable *sources; /* (element-type GMainContext AfrpcSource) guarded by afrpc_sources_lock; nothing is owned */
 
 GMainContext *
@@ -201,26 +203,88 @@ afrpc_source_foreach_active (AfrpcSource  *self,
     func (((AfrpcSourceMember *) l->data)->peer, data);
 }
 
+/* Has those that are active write what is queued: here and nowhere else in the main loop, so that it goes out in one write.
+ * @slice: (nullable): when that is over others write in the next iteration */
+static void
+prepare_active (AfrpcSource *self,
+                AfrpcSlice  *slice)
+{
+  for (guint i = self->active.length; i > 0; i--)
+    {
+      AfrpcSourceMember *member = pop_active (self);
+
+      /* They keep their order: it is the turn of those that were not dispatched. */
+      if (member->funcs->prepare (member->peer) || member->is_due)
+        afrpc_source_activate (member);
+      afrpc_source_member_unref (member);
+      if (slice != NULL && afrpc_slice_step (slice))
+        break;
+    }
+}
+
+/* The same for who blocks the thread, if others may have queued something. */
+void
+afrpc_source_flush (AfrpcSource *self)
+{
+  prepare_active (self, NULL);
+}
+
 /* The source */
+
+static void
+keep_templates (AfrpcSource *self)
+{
+  for (guint i = 0; i < self->templates->len; i++)
+    afrpc_source_member_ref (self->templates->pdata[i]);
+  g_ptr_array_set_size (self->templates, 0);
+}
+
+/* What is watched is the program's, which this process was forked from: no more of it here. */
+static void
+clear_inherited (AfrpcSource *self)
+{
+  AfrpcSourceMember *member;
+
+  self->has_inherited = FALSE;
+  /* For ever: to let go of one could end it. */
+  while (self->watched->len > 0)
+    {
+      member = afrpc_source_member_ref (self->watched->pdata[self->watched->len - 1]);
+      member->source = self;
+      afrpc_source_unwatch (member);
+      member->source = NULL;
+    }
+  while ((member = pop_active (self)) != NULL)
+    ;
+  keep_templates (self);
+  self->deadline = AFRPC_DEADLINES_NEVER;
+  self->has_run = FALSE;
+  afrpc_source_leave_inherited_posts (self);
+}
+
+/* The same of a context that goes, which is not to be touched any more. */
+static void
+drop_inherited (AfrpcSource *self)
+{
+  g_ptr_array_set_size (self->watched, 0);
+  g_queue_init (&self->active);
+  g_queue_init (&self->posts);
+  keep_templates (self);
+}
 
 static gboolean
 source_prepare (GSource *source,
                 int     *timeout_ms)
 {
   AfrpcSource *self = (AfrpcSource *) source;
+  AfrpcSlice slice = { 0 };
   gint64 left;
 
+  afrpc_source_leave_if_forked (self);
+  if (G_UNLIKELY (self->has_inherited))
+    clear_inherited (self);
   self->has_run = TRUE;
-  for (guint i = self->active.length; i > 0; i--)
-    {
-      AfrpcSourceMember *member = pop_active (self);
-
-      /* Here and nowhere else in the loop: so whatever was queued goes out in one write. */
-      /* They keep their order: it is the turn of those that were not dispatched. */
-      if (member->funcs->prepare (member->peer) || member->is_due)
-        afrpc_source_activate (member);
-      afrpc_source_member_unref (member);
-    }
+  prepare_active (self, &slice);
   if (self->active.length > 0 || g_atomic_int_get (&self->has_posts))
     return TRUE;
   if (self->deadline == AFRPC_DEADLINES_NEVER)
@@ -301,6 +365,9 @@ source_finalize (GSource *source)
   GHashTableIter iter;
   AfrpcSourceMember *member;
 
+  afrpc_source_leave_if_inherited (self);
+  if (self->has_inherited)
+    drop_inherited (self);
   g_mutex_lock (&afrpc_sources_lock);
   g_hash_table_remove (sources, self->context);
   g_hash_table_iter_init (&iter, self->known);
@@ -311,6 +378,7 @@ source_finalize (GSource *source)
   afrpc_source_clear_places (self);
   if (self->turn != NULL)
     g_source_unref (self->turn);
+  afrpc_source_clear_posts (self);
   while ((member = pop_active (self)) != NULL)
     {
       /* One that has ended is not watched, and may hold what it was going to tell its end. */
@@ -318,7 +386,6 @@ source_finalize (GSource *source)
         member->funcs->context_gone (member->peer);
       afrpc_source_member_unref (member);
     }
-  afrpc_source_clear_posts (self);
   g_clear_pointer (&self->templates, g_ptr_array_unref);
   for (guint i = 0; i < self->watched->len; i++)
     {
@@ -354,6 +421,7 @@ new_source (GMainContext *context)
   afrpc_source_init_places (self);
   self->templates = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_source_member_unref);
   self->pid = getpid ();
+  self->n_forks = afrpc_source_n_forks;
   self->deadline = AFRPC_DEADLINES_NEVER;
   self->wake.fd = -1;
   g_mutex_init (&self->lock);
@@ -370,35 +438,58 @@ new_source (GMainContext *context)
 
 /* What the process has that this one was forked from is left to it, as it is: both would hear what a worker says to one of
  * them. Here it has no main context any more. */
-static void
-leave_inherited (AfrpcSource *self)
+void
+afrpc_source_leave_inherited (AfrpcSource *self)
 {
   GHashTableIter iter;
   AfrpcSourceMember *member;
 
   self->pid = getpid ();
-  /* For ever: to let go of one could end it. */
-  for (guint i = self->watched->len; i > 0; i--)
-    afrpc_source_unwatch (afrpc_source_member_ref (self->watched->pdata[i - 1]));
-  while ((member = pop_active (self)) != NULL)
-    ;
-  for (guint i = 0; i < self->templates->len; i++)
-    afrpc_source_member_ref (self->templates->pdata[i]);
-  g_ptr_array_set_size (self->templates, 0);
-
+  self->n_forks = afrpc_source_n_forks;
   g_mutex_lock (&afrpc_sources_lock);
   g_hash_table_iter_init (&iter, self->known);
   while (g_hash_table_iter_next (&iter, (gpointer *) &member, NULL))
     {
       member->source = NULL;
+      member->is_inherited = TRUE;
       member->funcs->inherited (member->peer);
     }
   g_hash_table_remove_all (self->known);
   g_mutex_unlock (&afrpc_sources_lock);
 
-  self->deadline = AFRPC_DEADLINES_NEVER;
-  self->has_run = FALSE;
-  afrpc_source_leave_inherited_posts (self);
+  /* What GLib has locked in a thread that was in its main loop stays so where there is no such thread. Whoever uses the context
+   * itself next does the rest. */
+  self->has_inherited = TRUE;
+  if (afrpc_source_runs_here (self))
+    clear_inherited (self);
+}
+
+/* For who has called somebody back who may have forked: in the process that was, nothing is the source's any more that it had. */
+void
+afrpc_source_leave_if_inherited (AfrpcSource *self)
+{
+  if (self->pid != getpid ())
+    afrpc_source_leave_inherited (self);
+}
+
+/* Another thread may have what is locked while this one forks, and the process that is made has no such thread. */
+static void
+fork_cb (void)
+{
+  g_mutex_lock (&afrpc_sources_lock);
+}
+
+static void
+forked_parent_cb (void)
+{
+  g_mutex_unlock (&afrpc_sources_lock);
+}
+
+static void
+forked_child_cb (void)
+{
+  afrpc_source_n_forks++;
+  g_mutex_unlock (&afrpc_sources_lock);
 }
 
 AfrpcSource *
@@ -409,7 +500,10 @@ afrpc_source_get (void)
 
   g_mutex_lock (&afrpc_sources_lock);
   if (sources == NULL)
-    sources = g_hash_table_new (NULL, NULL);
+    {
+      sources = g_hash_table_new (NULL, NULL);
+      pthread_atfork (fork_cb, forked_parent_cb, forked_child_cb);
+    }
   self = g_hash_table_lookup (sources, context);
   if (self == NULL)
     {
@@ -417,8 +511,9 @@ afrpc_source_get (void)
       g_hash_table_insert (sources, context, self);
     }
   g_mutex_unlock (&afrpc_sources_lock);
-  if (self->pid != getpid ())
-    leave_inherited (self);
+  afrpc_source_leave_if_inherited (self);
+  if (self->has_inherited)
+    clear_inherited (self);
 
   return self;
 }

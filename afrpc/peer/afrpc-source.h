@@ -52,7 +52,8 @@ struct _AfrpcSourceMember
 {
   const AfrpcSourceFuncs *funcs;
   AfrpcPeer *peer;
-  AfrpcSource *source;    /* (nullable): NULL once its main context has gone */
+  AfrpcSource *source;    /* (nullable): NULL once its main context has gone, or in a process that was forked */
+  gboolean is_inherited;  /* in such a process */
   guint index;            /* among the source's members */
   gboolean is_watched;    /* the source holds a reference, and polls */
   gboolean is_active;     /* it is among those that are looked at in each iteration */
@@ -111,6 +112,8 @@ void          afrpc_source_end_run     (AfrpcSource      *self,
 gpointer      afrpc_source_begin_blocking (AfrpcSource   *self);
 void          afrpc_source_end_blocking (AfrpcSource     *self,
                                         gpointer          before);
+gboolean      afrpc_source_is_going    (AfrpcSource      *self);
+gboolean      afrpc_source_is_there    (AfrpcSourceMember *member);
 gboolean      afrpc_source_runs_here   (AfrpcSource      *self);
 void          afrpc_source_keep_turns  (AfrpcSource      *self);
 gboolean      afrpc_source_has_run     (AfrpcSource      *self);
@@ -122,7 +125,9 @@ void          afrpc_source_foreach_active (AfrpcSource   *self,
                                            gpointer       data);
 
 /* For who blocks the thread. */
+void          afrpc_source_leave_if_inherited (AfrpcSource *self);
 void          afrpc_source_run_posts   (AfrpcSource      *self);
+void          afrpc_source_flush       (AfrpcSource      *self);
 int           afrpc_source_get_wake_fd (AfrpcSource      *self);
 void          afrpc_source_clear_wake_fd (AfrpcSource    *self);
 GPtrArray    *afrpc_source_get_templates (AfrpcSource    *self);

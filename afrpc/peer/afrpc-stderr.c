@@ -16,8 +16,6 @@
 #include "os/afrpc-reopen.h"
 
 #define READS_MAX 16 /* a call; a worker that writes without end must not hold the main loop */
-#define TURN_LINES 256 /* after so many lines that are told of, each of which takes time, a turn of the main loop is over */
-#define TURN_SIZE 256 /* of a read then, in bytes: not many more lines than that come with the last one */
 
 /* (nullable) (atomic): whose line was passed on last without its end. Only compared, in whatever thread. */
 static const AfrpcStderr *unfinished;
@@ -134,22 +132,28 @@ keep (AfrpcStderr  *self,
 }
 
 static void
-tell_line (AfrpcStderr *self)
+clear_string (GString **string)
 {
-  g_autofree char *line = g_utf8_make_valid (self->begun->str, self->begun->len);
-
-  g_string_truncate (self->begun, 0);
-  self->line (line, self->line_data);
+  if (*string != NULL)
+    g_string_free (g_steal_pointer (string), TRUE);
 }
 
-/* Returns: how many there were */
-static guint
-tell_lines (AfrpcStderr  *self,
+/* What has begun is a line. */
+static void
+end_line (AfrpcStderr *self)
+{
+  if (self->lines == NULL)
+    self->lines = g_string_new (NULL);
+  g_string_append_len (self->lines, self->begun->str, self->begun->len);
+  g_string_append_c (self->lines, '\n');
+  g_string_truncate (self->begun, 0);
+}
+
+static void
+keep_lines (AfrpcStderr  *self,
             const char *text,
             gsize       size)
 {
-  guint n = 0;
-
   if (self->begun == NULL)
     self->begun = g_string_new (NULL);
 
@@ -158,13 +162,36 @@ tell_lines (AfrpcStderr  *self,
       if (text[i] != '\n')
         g_string_append_c (self->begun, text[i] != '\0' ? text[i] : '?');
       if (text[i] == '\n' || self->begun->len == AFRPC_STDERR_LINE_MAX)
-        {
-          tell_line (self);
-          n++;
-        }
+        end_line (self);
+    }
+}
+
+/* Returns: (transfer full) (nullable): the oldest line that was not taken yet, without its end, as UTF-8; NULL: there is none */
+char *
+afrpc_stderr_take_line (AfrpcStderr *self)
+{
+  const char *start, *end;
+  char *line;
+
+  if (!afrpc_stderr_has_lines (self))
+    return NULL;
+
+  start = self->lines->str + self->taken;
+  end = memchr (start, '\n', self->lines->len - self->taken);
+  line = g_utf8_make_valid (start, end - start);
+  self->taken = end + 1 - self->lines->str;
+  if (self->taken == self->lines->len)
+    {
+      clear_string (&self->lines);
+      self->taken = 0;
+    }
+  else if (self->taken >= AFRPC_STDERR_LINES_SIZE)
+    {
+      g_string_erase (self->lines, 0, self->taken);
+      self->taken = 0;
     }
 
-  return n;
+  return line;
 }
 
 static void
@@ -178,16 +205,22 @@ close_fd (AfrpcStderr *self)
 }
 
 static void
-read_some (AfrpcStderr *self,
-           gsize        size,      /* at once, AFRPC_STDERR_SIZE at most */
-           guint        n_lines_max)
+end_reading (AfrpcStderr *self)
 {
-  guint n_lines = 0;
+  if (self->fd >= 0)
+    close_fd (self);
+  if (self->begun != NULL && self->begun->len > 0)
+    end_line (self);
+}
 
-  for (int i = 0; i < READS_MAX && n_lines < n_lines_max && self->fd >= 0; i++)
+static void
+read_some (AfrpcStderr *self,
+           gboolean   (*has_enough) (const AfrpcStderr *self)) /* (nullable) */
+{
+  for (int i = 0; i < READS_MAX && self->fd >= 0 && (has_enough == NULL || !has_enough (self)); i++)
     {
       char buffer[AFRPC_STDERR_SIZE];
-      gssize n = read (self->fd, buffer, size);
+      gssize n = read (self->fd, buffer, sizeof buffer);
 
       if (n < 0 && errno == EINTR)
         continue;
@@ -195,16 +228,14 @@ read_some (AfrpcStderr *self,
         return;
       if (n <= 0)
         {
-          close_fd (self);
-          if (self->begun != NULL && self->begun->len > 0)
-            tell_line (self);
+          end_reading (self);
           return;
         }
 
       if (self->pass_on)
         pass_on (self, buffer, n);
-      if (self->line != NULL)
-        n_lines += tell_lines (self, buffer, n);
+      if (self->keeps_lines)
+        keep_lines (self, buffer, n);
       keep (self, buffer, n);
     }
 }
@@ -213,14 +244,14 @@ read_some (AfrpcStderr *self,
 void
 afrpc_stderr_read (AfrpcStderr *self)
 {
-  read_some (self, AFRPC_STDERR_SIZE, G_MAXUINT);
+  read_some (self, NULL);
 }
 
-/* Reads what there is time for in a turn of the main loop: there may be more. */
+/* Reads what there is room for while the worker lives: there may be more. */
 void
 afrpc_stderr_read_in_turn (AfrpcStderr *self)
 {
-  read_some (self, self->line != NULL ? TURN_SIZE : AFRPC_STDERR_SIZE, TURN_LINES);
+  read_some (self, afrpc_stderr_is_full);
 }
 
 /* Returns: (transfer full): the last lines, whole ones if there was more than is kept; the last @n_recent (out)
@@ -260,13 +291,29 @@ afrpc_stderr_dup (AfrpcStderr *self,
   return text;
 }
 
+static void
+forget_text (AfrpcStderr *self)
+{
+  g_clear_pointer (&self->text, g_free);
+  self->size = self->n_recent = 0;
+}
+
+/* Nothing is read any more, nor asked for what was: there are only lines to be taken, the last one, too, whoever else could
+ * have gone on with it. */
+void
+afrpc_stderr_finish (AfrpcStderr *self)
+{
+  end_reading (self);
+  forget_text (self);
+}
+
 void
 afrpc_stderr_clear (AfrpcStderr *self)
 {
-  if (self->begun != NULL)
-    g_string_free (g_steal_pointer (&self->begun), TRUE);
+  clear_string (&self->begun);
+  clear_string (&self->lines);
+  self->taken = 0;
   if (self->fd >= 0)
     close_fd (self);
-  g_clear_pointer (&self->text, g_free);
-  self->size = self->n_recent = 0;
+  forget_text (self);
 }

@@ -79,7 +79,7 @@ afrpc_talk_take_role (AfrpcTalk      *self,
     }
   if (self->role != AFRPC_ROLE_NONE)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process runs another function already");
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process runs a function already: fork () gives another one");
       return FALSE;
     }
 

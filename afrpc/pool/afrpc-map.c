@@ -259,6 +259,17 @@ waiter_cancelled_cb (GCancellable *cancellable,
   return G_SOURCE_REMOVE;
 }
 
+/* Nothing comes any more, because the main context goes. */
+static void
+leave_waiter (AfrpcPoolMap       *state,
+              AfrpcPoolMapWaiter *waiter)
+{
+  g_queue_remove (&state->waiters, waiter);
+  afrpc_task_unwatch (waiter->task);
+  g_task_return_error (waiter->task, afrpc_pool_core_new_closed_error (state->core));
+  waiter_free (waiter);
+}
+
 /* @n_max: 0: one, by itself */
 static void
 begin_next (AfrpcMap            *self,
@@ -289,8 +300,13 @@ begin_next (AfrpcMap            *self,
   afrpc_task_watch (task, G_SOURCE_FUNC (waiter_cancelled_cb), task, NULL);
   g_queue_push_tail (&self->state->waiters, waiter);
   afrpc_pool_map_feed (self->state);
-  if (self->state->waiters.head != NULL && self->state->waiters.head->data == waiter && afrpc_pool_map_has_news (self->state))
-    afrpc_pool_map_give_waiter (self->state, g_queue_pop_head (&self->state->waiters));
+  if (afrpc_pool_map_has_news (self->state))
+    {
+      if (g_queue_peek_head (&self->state->waiters) == waiter)
+        afrpc_pool_map_give_waiter (self->state, g_queue_pop_head (&self->state->waiters));
+    }
+  else if (afrpc_pool_core_is_left (self->state->core) && g_queue_find (&self->state->waiters, waiter) != NULL)
+    leave_waiter (self->state, waiter);
 }
 
 /**

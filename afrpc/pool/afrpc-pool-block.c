@@ -167,7 +167,7 @@ take_turn (gpointer   data,
   AfrpcPoolCore *core = blocked->core;
   const guint64 n_acts = core->n_acts;
 
-  g_ptr_array_set_size (core->spent, 0);
+  afrpc_pool_core_clear_spent (core);
   afrpc_pool_core_read_clock (core);
   act_on_outcome (blocked);
   if (core->maps.length > 0)
@@ -208,9 +208,14 @@ block (Blocked *blocked)
   core->n_blocked++;
   has_blocked = afrpc_peer_block (core->anchor, take_turn, blocked);
   core->n_blocked--;
+  if (afrpc_pool_core_is_left (core))
+    {
+      afrpc_pool_core_unref (core);
+      return FALSE;
+    }
   core->n_acts++; /* whatever has happened can be seen */
-  g_ptr_array_set_size (core->spent, 0);
-  /* Those that are not ready get nothing, now that one is told when they are. */
+  afrpc_pool_core_clear_spent (core);
+  /* Those of which too much was kept may get calls again. */
   for (guint i = 0; i < core->members->len; i++)
     afrpc_pool_member_look (core->members->pdata[i]);
   afrpc_pool_core_want_timer (core, 0);
@@ -263,9 +268,11 @@ block_for (Blocked  *blocked,
     return FALSE;
   if (blocked->is_too_much)
     g_propagate_error (error, new_too_much_error (blocked->core));
+  else if (afrpc_pool_core_is_left (blocked->core))
+    g_propagate_error (error, afrpc_pool_core_new_closed_error (blocked->core));
   else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 "another thread runs the main context that the pool belongs to, or it is gone");
+                 "another thread runs the main context that the pool belongs to");
 
   return FALSE;
 }
@@ -303,6 +310,24 @@ afrpc_pool_block_until_end (AfrpcPoolCore  *self,
   return block_for (&blocked, error);
 }
 
+/* The main context goes: nothing comes of the call any more. @is_ours: it has been decided, and nobody else has it. */
+static void
+leave (AfrpcPoolJob *job,
+       gboolean      is_ours)
+{
+  if (job->place.queue != NULL)
+    {
+      afrpc_pool_line_abandon_one (job);
+      return;
+    }
+
+  /* Whoever has it lets go of it, as of those that nobody waits for. */
+  job->pending.is_awaited = FALSE;
+  afrpc_pool_job_abandon (job);
+  if (is_ours)
+    afrpc_pool_job_unref (job);
+}
+
 /* The same until the call has its outcome; or it has none, if another thread runs the context, or that is gone. */
 void
 afrpc_pool_block_for_call (AfrpcPoolCore *self,
@@ -310,8 +335,19 @@ afrpc_pool_block_for_call (AfrpcPoolCore *self,
 {
   Blocked blocked = { .core = self, .call = call, .is_done = is_settled, .data = call };
   AfrpcPoolJob *job = call->job;
+  gboolean is_ours = FALSE;
 
   if (job != NULL && job->member != NULL && job->pending.state != AFRPC_PENDING_DECIDED)
-    afrpc_peer_await_outcome (job->member->peer, &job->pending);
-  block (&blocked);
+    {
+      afrpc_peer_await_outcome (job->member->peer, &job->pending);
+      is_ours = job->pending.state == AFRPC_PENDING_DECIDED;
+    }
+  if (block (&blocked) || is_settled (call))
+    return;
+
+  /* Somebody who was told something may have forked this process, which has nothing of all that. */
+  if (afrpc_peer_is_inherited (self->anchor))
+    afrpc_pending_leave_inherited (&call->pending);
+  else if (afrpc_pool_core_is_left (self))
+    leave (call->job, is_ours);
 }

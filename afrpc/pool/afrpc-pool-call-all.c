@@ -49,7 +49,7 @@ check (AfrpcPoolCore  *core,
 {
   if (core->failure != NULL)
     g_propagate_error (error, g_error_copy (core->failure));
-  else if (core->state != AFRPC_POOL_OPEN)
+  else if (core->state != AFRPC_POOL_OPEN || afrpc_pool_core_is_left (core))
     g_propagate_error (error, afrpc_pool_core_new_closed_error (core));
   else if (core->config.serialiser == NULL && g_variant_get_size (args) > core->config.max_message_size)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "the arguments have %" G_GSIZE_FORMAT " bytes, more than the limit of %"
@@ -122,7 +122,10 @@ afrpc_pool_call_all_tell (AfrpcPoolCore *self)
 void
 afrpc_pool_call_all_abandon (AfrpcPoolCore *self)
 {
-  g_queue_clear_full (&self->rounds, (GDestroyNotify) afrpc_pool_round_unref);
+  AfrpcPoolRound *round;
+
+  while ((round = g_queue_pop_head (&self->rounds)) != NULL)
+    afrpc_pool_round_unref (round);
 }
 
 static gboolean

@@ -82,6 +82,51 @@ afrpc_pool_cancel (AfrpcCaller *caller,
   afrpc_peer_do (AFRPC_POOL (caller)->core->anchor, cancel_cb, g_object_ref (call), g_object_unref);
 }
 
+typedef struct
+{
+  const AfrpcCall *call;
+  gboolean is_done;
+} Wanted;
+
+/* The oldest one of a worker is begun at any moment, and an async one begins all of them. */
+static gboolean
+may_take_back (const AfrpcPoolJob *job)
+{
+  return job->core->config.backend == AFRPC_BACKEND_SYNC && job->tie == NULL && job != job->member->alone &&
+         &job->place.link != job->member->given.head;
+}
+
+static void
+cancel_unstarted_cb (AfrpcPeer *anchor,
+                     gpointer   data)
+{
+  Wanted *wanted = data;
+  AfrpcPoolJob *job = wanted->call->job;
+
+  if (job == NULL || job->pending.state == AFRPC_PENDING_DECIDED || job->begun != AFRPC_STARTED_NO || job->map != NULL)
+    return;
+  if (job->member != NULL && (!may_take_back (job) || !afrpc_pool_job_take_back (job)))
+    return;
+
+  /* What comes back is another job. */
+  job = wanted->call->job;
+  if (job == NULL || job->member != NULL)
+    return;
+  afrpc_pool_line_withdraw (job, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED));
+  wanted->is_done = TRUE;
+}
+
+static gboolean
+afrpc_pool_cancel_unstarted (AfrpcCaller *caller,
+                             AfrpcCall   *call)
+{
+  Wanted wanted = { call, FALSE };
+
+  afrpc_peer_visit (AFRPC_POOL (caller)->core->anchor, cancel_unstarted_cb, &wanted);
+
+  return wanted.is_done;
+}
+
 static void
 afrpc_pool_wait (AfrpcCaller *caller,
                  AfrpcCall   *call)
@@ -123,7 +168,8 @@ afrpc_pool_close (AfrpcCaller *caller)
 {
   AfrpcPool *self = AFRPC_POOL (caller);
 
-  if (!afrpc_pool_may_use (caller, "closing a pool") || self->core->state != AFRPC_POOL_OPEN)
+  if (!afrpc_pool_may_use (caller, "closing a pool") || self->core->state != AFRPC_POOL_OPEN ||
+      afrpc_peer_is_inherited (self->core->anchor))
     return;
 
   afrpc_pool_core_close (self->core);
@@ -136,7 +182,7 @@ afrpc_pool_kill (AfrpcCaller *caller)
 {
   AfrpcPool *self = AFRPC_POOL (caller);
 
-  if (!afrpc_pool_may_use (caller, "killing a pool"))
+  if (!afrpc_pool_may_use (caller, "killing a pool") || afrpc_peer_is_inherited (self->core->anchor))
     return;
 
   afrpc_pool_core_kill (self->core);
@@ -155,6 +201,9 @@ afrpc_pool_close_sync (AfrpcCaller   *caller,
     return FALSE;
 
   afrpc_pool_close (caller);
+  /* Nobody sees to its end any more. */
+  if (afrpc_pool_core_is_left (core) && !afrpc_peer_is_inherited (core->anchor))
+    return TRUE;
   if (core->state != AFRPC_POOL_OVER && !afrpc_pool_block_until_end (core, cancellable, error))
     return FALSE;
 
@@ -213,7 +262,7 @@ afrpc_pool_withdraw (AfrpcCaller *caller,
 }
 
 static const AfrpcCallerOwn own = {
-  afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_withdraw,
+  afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_withdraw, afrpc_pool_cancel_unstarted,
 };
 
 void

@@ -60,6 +60,14 @@ afrpc_pool_core_catch_up (AfrpcPoolCore *self)
   self->now = MAX (self->now, afrpc_peer_get_turn_time (self->anchor));
 }
 
+/* Lets go of the jobs that others have replaced. What a call was given may come back here when that goes. */
+void
+afrpc_pool_core_clear_spent (AfrpcPoolCore *self)
+{
+  while (self->spent->len > 0)
+    afrpc_pool_job_unref (g_ptr_array_steal_index_fast (self->spent, self->spent->len - 1));
+}
+
 /* Does what it is time for. */
 void
 afrpc_pool_core_work (AfrpcPoolCore *self)
@@ -120,9 +128,17 @@ tell_end (AfrpcPoolCore *self)
 static gboolean
 timer_cb (gpointer data)
 {
-  AfrpcPoolCore *self = afrpc_pool_core_ref (data);
+  AfrpcPoolCore *self = data;
   GMainContext *context = g_source_get_context (g_main_current_source ());
 
+  /* In a process that the program has forked it is not the program's pool. */
+  if (afrpc_peer_is_left (self->anchor))
+    {
+      g_source_set_ready_time (self->timer, -1);
+      return G_SOURCE_CONTINUE;
+    }
+
+  afrpc_pool_core_ref (self);
   g_main_context_push_thread_default (context);
   if (self->timer_at <= g_get_monotonic_time ())
     afrpc_pool_core_work (self);
@@ -150,9 +166,13 @@ timer_cb (gpointer data)
 static void
 stop (AfrpcPoolCore *self)
 {
+  g_autoptr(AfrpcPool) pool = afrpc_weak_get (&self->pool);
+  GTask *task;
+
   self->state = AFRPC_POOL_OVER;
   afrpc_pool_line_abandon (self);
-  g_queue_clear_full (&self->room_tasks, g_object_unref);
+  while ((task = g_queue_pop_head (&self->room_tasks)) != NULL)
+    g_object_unref (task);
   afrpc_pool_call_all_abandon (self);
   afrpc_pool_settings_abandon (self);
   afrpc_pool_maps_abandon (self);
@@ -165,12 +185,13 @@ stop (AfrpcPoolCore *self)
       afrpc_pool_member_leave (member);
       afrpc_pool_member_unref (member);
     }
+  if (pool != NULL)
+    afrpc_caller_mark_destroyed (AFRPC_CALLER (pool));
   g_clear_object (&self->held);
 }
 
-/* The main context has gone, or the pool has: nobody is told anything any more. */
 static void
-timer_gone_cb (gpointer data)
+stop_cb (gpointer data)
 {
   AfrpcPoolCore *self = data;
 
@@ -178,11 +199,24 @@ timer_gone_cb (gpointer data)
   afrpc_pool_core_unref (self);
 }
 
+/* The main context goes, or the pool has gone: nobody is told anything any more. What calls have may use pools and proxies when
+ * it is let go of, which are to know by then that there is no context. */
+static void
+timer_gone_cb (gpointer data)
+{
+  AfrpcPoolCore *self = data;
+
+  if (self->is_dropped || !afrpc_peer_do_at_end (self->anchor, self, stop_cb))
+    stop_cb (self);
+}
+
 static gboolean
 timer_prepare (GSource *source,
                int     *timeout)
 {
-  return afrpc_pool_view_has_news (((Timer *) source)->core);
+  AfrpcPoolCore *self = ((Timer *) source)->core;
+
+  return afrpc_pool_view_has_news (self) && !afrpc_peer_is_left (self->anchor);
 }
 
 static gboolean
@@ -286,17 +320,30 @@ afrpc_pool_core_close (AfrpcPoolCore *self)
   afrpc_pool_desk_pump (self);
 }
 
-/* Whether the main context has gone, so that nobody is told anything any more. */
+/* Whether the main context has gone, or goes, or is that of the process which this one was forked from: nobody is told anything
+ * any more. */
 gboolean
 afrpc_pool_core_is_left (AfrpcPoolCore *self)
 {
-  return g_source_is_destroyed (self->timer);
+  return g_source_is_destroyed (self->timer) || g_source_get_context (self->timer) == NULL ||
+         afrpc_peer_is_inherited (self->anchor);
+}
+
+/* The pool has gone. */
+void
+afrpc_pool_core_drop (AfrpcPoolCore *self)
+{
+  self->is_dropped = TRUE;
+  g_source_destroy (self->timer);
 }
 
 /* Returns: (transfer full): what fails that comes when the pool is not open any more */
 GError *
 afrpc_pool_core_new_closed_error (AfrpcPoolCore *self)
 {
+  if (afrpc_peer_is_inherited (self->anchor))
+    return afrpc_pending_new_inherited_error ();
+
   return g_error_new_literal (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
                               afrpc_pool_core_is_left (self) ? "the main context of the pool is gone"
                                                              : "the pool is closed");
@@ -385,9 +432,7 @@ afrpc_pool_core_wind_up (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      /* One that starts and was given calls may fail to, and then they are another's: its failure counts. */
-      if (afrpc_pool_member_is_live (member) &&
-          (member->state != AFRPC_POOL_MEMBER_STARTING || member->given.length == 0))
+      if (afrpc_pool_member_is_live (member))
         afrpc_pool_member_end (member);
     }
   if (self->members->len > 0 || self->n_jobs > 0)

@@ -13,18 +13,6 @@
 
 #define ASIDE_US (100 * 1000) /* how long one that has to be alone waits for a worker that has nothing */
 
-/* Whether it gets no more than what it has: it has had as many as there may be, or asks for no more. Those that have begun
- * together do not end together. */
-static gboolean
-has_had_enough (AfrpcPoolCore   *self,
-                AfrpcPoolMember *member)
-{
-  const guint max_calls = self->config.max_calls;
-
-  return (max_calls > 0 && member->n_calls >= afrpc_pool_jitter_limit (max_calls, member->spread)) ||
-         afrpc_peer_is_retired (member->peer);
-}
-
 /* Whether those that have to be alone are waited with until somebody has nothing, while others go on: an async worker may
  * always have something. Of sync ones nobody gets anything behind something else meanwhile, which holds nobody up. */
 static gboolean
@@ -76,6 +64,7 @@ give (AfrpcPoolCore   *self,
     {
       afrpc_pool_line_take (self, job);
       afrpc_pool_line_forget_deadline (self, job);
+      self->last_number = MAX (self->last_number, job->place.number);
     }
   if (left < 0)
     {
@@ -104,22 +93,28 @@ give (AfrpcPoolCore   *self,
   if (G_UNLIKELY (job->call->n_parts > 0))
     afrpc_peer_expect_parts (member->peer);
   if (member->given.length == 1)
-    member->current_since = self->now;
+    {
+      member->current_since = self->now;
+      self->n_having++;
+    }
   if (G_UNLIKELY (job->chunk != NULL))
     afrpc_pool_map_chunk_enter (job);
   job->pending.is_awaited = outer->is_awaited;
   job->pending.execution_timeout_ms = outer->execution_timeout_ms;
   afrpc_call_lend_process (job->call, member->process);
-  member->n_calls++;
+  afrpc_pool_member_count_call (member, 1, self->config.max_calls);
   if (G_UNLIKELY (self->config.max_memory_growth > 0))
     afrpc_pool_memory_note (self);
+  /* Nor does it get more while this one is being serialised. */
+  if (G_UNLIKELY (member->is_full))
+    afrpc_pool_bench_leave (&self->bench, &member->seat);
   member->n_packing++;
   if (G_UNLIKELY (afrpc_pool_line_has_to_be_alone (job)))
     give_alone (job, member, left);
   else
     afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
   member->n_packing--;
-  if (has_had_enough (self, member))
+  if (afrpc_peer_is_retired (member->peer))
     afrpc_pool_staff_renew (self, member);
   else
     afrpc_pool_member_look (member);
@@ -172,7 +167,8 @@ give_chunk (AfrpcPoolCore   *self,
     {
       job->chunk = chunk;
       is_in_time = give (self, job, member);
-      if (!is_in_time || --n == 0 || member->core == NULL || !afrpc_pool_member_is_live (member) || member->alone != NULL)
+      if (!is_in_time || --n == 0 || member->core == NULL || !afrpc_pool_member_is_live (member) || member->alone != NULL ||
+          member->is_full)
         break;
       job = peek_first (self, FALSE);
       if (job == NULL || job->map != map || job->place.queue != &self->queue || job->call->n_parts > 0)
@@ -267,7 +263,8 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
   guint n_expired = 0;
   AfrpcPoolJob *job;
 
-  if (G_LIKELY (afrpc_pool_ties_count (member) == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
+  if (G_LIKELY (afrpc_pool_ties_count (member) == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member) ||
+      g_source_is_destroyed (self->timer))
     return;
 
   afrpc_pool_ties_look (self, member);
@@ -428,11 +425,11 @@ go_on (AfrpcPoolCore *self)
     afrpc_pool_core_wind_up (self);
 }
 
-/* Whether somebody may get something. */
+/* Whether somebody may get something: nobody does once the main context, or the pool, has gone. */
 static inline gboolean
 has_to_serve (const AfrpcPoolCore *self)
 {
-  return afrpc_pool_has_common (self) || self->to_serve.length > 0;
+  return (afrpc_pool_has_common (self) || self->to_serve.length > 0) && !g_source_is_destroyed (self->timer);
 }
 
 /* Does what can be done now. */

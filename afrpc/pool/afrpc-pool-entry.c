@@ -104,7 +104,7 @@ admit (AfrpcPoolCore *self,
   return TRUE;
 }
 
-/* A new one, which gets its turn when somebody pumps. Takes the reference. */
+/* A new one, which has its number, and gets its turn when somebody pumps. Takes the reference. */
 void
 afrpc_pool_entry_add (AfrpcPoolCore *self,
                       AfrpcPoolJob  *job)
@@ -118,6 +118,7 @@ void
 afrpc_pool_entry_enter (AfrpcPoolCore *self,
                         AfrpcPoolJob  *job)
 {
+  job->place.number = ++self->last_number;
   if (admit (self, job))
     afrpc_pool_desk_take (self, job);
   else

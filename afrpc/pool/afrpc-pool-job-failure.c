@@ -96,6 +96,7 @@ afrpc_pool_job_take_back (AfrpcPoolJob *self)
     return FALSE;
 
   self->core->figures.n_moves++;
+  afrpc_pool_member_count_call (self->member, -1, self->core->config.max_calls);
   afrpc_pool_job_leave_member (self);
   afrpc_pool_line_return (self->core, afrpc_pool_job_renew (self));
   afrpc_pool_job_unref (self);

@@ -154,8 +154,13 @@ take_from_member (AfrpcPoolJob *self)
   if (member->alone == self)
     afrpc_pool_member_set_alone (member, NULL);
   if (member->given.head == &self->place.link)
-    member->current_since = self->core->now;
+    {
+      member->current_since = self->core->now;
+      if (G_UNLIKELY (member->slow_id != 0) && member->slow_id != self->id)
+        member->slow_id = 0;
+    }
   afrpc_pool_links_unlink (&member->given, &self->place.link);
+  self->core->n_having -= member->given.length == 0;
   self->core->n_given--;
   afrpc_pool_job_set_parcel (self, FALSE);
   if (G_UNLIKELY (self->chunk != NULL))
@@ -239,7 +244,7 @@ afrpc_pool_job_new (AfrpcPoolCore *core,
   self->call = call;
   self->args = g_variant_ref (args);
   self->place.link.data = self;
-  self->id = self->place.number = ++core->last_job;
+  self->id = ++core->last_job;
   if (call->options != NULL)
     self->place.priority = call->options->priority;
   call->job = self;

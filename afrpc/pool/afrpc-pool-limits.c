@@ -264,7 +264,7 @@ afrpc_pool_set_max_repeats (AfrpcPool *self,
  * afrpc_pool_get_max_failures: (attributes org.gtk.Method.get_property=max-failures)
  * @self: a pool
  *
- * Gets how many workers in a row may end without having served a call.
+ * Gets how many times in a row workers may end without having served a call.
  *
  * Returns: the number
  *
@@ -283,7 +283,7 @@ afrpc_pool_get_max_failures (AfrpcPool *self)
  * @self: a pool
  * @max_failures: the number, at least 1
  *
- * Sets how many workers in a row may end without having served a call.
+ * Sets how many times in a row workers may end without having served a call.
  *
  * Since: 1.0
  */
@@ -324,7 +324,7 @@ afrpc_pool_get_max_calls (AfrpcPool *self)
  * @self: a pool
  * @max_calls: the number, or 0 for never
  *
- * Sets after how many calls a worker is replaced; those that were made while there was no limit do not count.
+ * Sets after how many calls a worker is replaced: those count that it has made by now.
  *
  * Since: 1.0
  */
@@ -338,6 +338,8 @@ afrpc_pool_set_max_calls (AfrpcPool *self,
     return;
 
   self->core->config.max_calls = max_calls;
+  for (guint i = 0; i < self->core->members->len; i++)
+    afrpc_pool_member_count_call (self->core->members->pdata[i], 0, max_calls);
   changed (self, AFRPC_POOL_PROP_MAX_CALLS);
 }
 

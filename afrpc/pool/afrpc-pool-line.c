@@ -201,17 +201,22 @@ afrpc_pool_line_doom (AfrpcPoolCore *self,
   afrpc_pool_line_fail_some (self);
 }
 
-/* Nobody is told anything any more. */
+/* Nobody is told anything of it any more. */
+void
+afrpc_pool_line_abandon_one (AfrpcPoolJob *job)
+{
+  afrpc_pool_line_remove (job->core, job);
+  afrpc_pool_line_forget_deadline (job->core, job);
+  afrpc_pool_job_abandon (job);
+  afrpc_pool_job_unref (job);
+}
+
+/* The same of all. */
 void
 afrpc_pool_line_abandon (AfrpcPoolCore *self)
 {
   AfrpcPoolJob *job;
 
   while ((job = peek_any (self)) != NULL)
-    {
-      afrpc_pool_line_remove (self, job);
-      afrpc_pool_line_forget_deadline (self, job);
-      afrpc_pool_job_abandon (job);
-      afrpc_pool_job_unref (job);
-    }
+    afrpc_pool_line_abandon_one (job);
 }

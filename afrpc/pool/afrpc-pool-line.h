@@ -24,6 +24,7 @@ void          afrpc_pool_line_doom     (AfrpcPoolCore    *self,
                                         const GError     *error);
 void          afrpc_pool_line_fail_some (AfrpcPoolCore   *self);
 void          afrpc_pool_line_abandon  (AfrpcPoolCore    *self);
+void          afrpc_pool_line_abandon_one (AfrpcPoolJob  *job);
 void          afrpc_pool_line_init     (AfrpcPoolCore    *self);
 void          afrpc_pool_line_clear    (AfrpcPoolCore    *self);
 

@@ -29,14 +29,12 @@ afrpc_pool_map_may_parcel (AfrpcPoolMap *self)
   return TRUE;
 }
 
-/* Whether @member takes parcels: one that is not ready yet is going to say what it has begun, as far as anybody
- * knows. */
+/* Whether @member, which is ready, takes parcels. */
 gboolean
 afrpc_pool_map_fits (AfrpcPoolMap    *self,
                      AfrpcPoolMember *member)
 {
-  return g_strcmp0 (afrpc_peer_get_host (member->peer), self->host) == 0 &&
-         (afrpc_peer_can_take_back (member->peer) || !afrpc_peer_is_ready (member->peer));
+  return g_strcmp0 (afrpc_peer_get_host (member->peer), self->host) == 0 && afrpc_peer_can_take_back (member->peer);
 }
 
 /* Returns: (transfer full) (nullable): why nothing is called for again. Where calls would fail at once they are made all the

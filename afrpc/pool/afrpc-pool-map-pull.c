@@ -5,6 +5,7 @@
 
 #include "pool/afrpc-pool-map.h"
 
+#include "afrpc-call-options-private.h"
 #include "afrpc-error.h"
 
 #define WINDOW_MIN 16u
@@ -179,6 +180,33 @@ afrpc_pool_map_make_job (AfrpcPoolMap        *self,
   return job;
 }
 
+/* Others that come later do not wait for all that has been made ahead: a chunk of this has its turn, and then what others there
+ * are. Of one key all are in their order. */
+static void
+take_turn (AfrpcPoolMap *self,
+           AfrpcPoolJob *job)
+{
+  AfrpcPoolCore *core = self->core;
+  guint64 last;
+
+  if (job->place.priority != 0 || (self->options != NULL && self->options->affinity != NULL))
+    {
+      job->place.number = ++core->last_number;
+      return;
+    }
+
+  /* Those that have left without a turn leave no gap, which would be filled by calls of others that come later. */
+  last = MAX (core->last_number, afrpc_pool_queue_get_last_ahead (&core->queue));
+  if (self->n_in_turn == 0 || self->turn < last || self->turn > last + 1)
+    {
+      self->turn = last + 1;
+      self->n_in_turn = self->chunk;
+    }
+  self->n_in_turn--;
+  job->place.number = self->turn;
+  job->place.is_ahead = TRUE;
+}
+
 /* Makes as many calls as there may be. */
 void
 afrpc_pool_map_feed (AfrpcPoolMap *self)
@@ -197,10 +225,13 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
   while (afrpc_pool_map_wants_more (self))
     {
       AfrpcMapInput input;
+      AfrpcPoolJob *job;
 
       if (!pull (self, &input))
         break;
-      afrpc_pool_entry_add (core, afrpc_pool_map_make_job (self, &input));
+      job = afrpc_pool_map_make_job (self, &input);
+      take_turn (self, job);
+      afrpc_pool_entry_add (core, job);
       if (++n % PUMP_EACH == 0 || input.is_urgent)
         afrpc_pool_desk_pump_for_map (core);
     }

@@ -45,6 +45,8 @@ struct _AfrpcPoolMap
   guint n_given;            /* of these, those that members have */
 
   guint chunk;              /* how many calls are given at once, at most */
+  guint64 turn;             /* the number of those that are made now: they have their turn together */
+  guint n_in_turn;          /* how many more may have that */
   GQueue waiters;           /* (element-type AfrpcPoolMapWaiter): the oldest first */
 };
 

@@ -201,7 +201,7 @@ afrpc_pool_maps_act (AfrpcPoolCore *core)
   if (core->n_blocked > 0)
     decide_ended (core);
   else
-    g_ptr_array_set_size (core->spent, 0);
+    afrpc_pool_core_clear_spent (core);
   if (core->decided != NULL || (core->hungry.length > 0 && core->n_pulling == 0))
     {
       while ((job = core->decided) != NULL)

@@ -39,6 +39,8 @@ count_out (AfrpcPoolMember      *self,
       self->template->n_starting--;
       self->core->starting_room -= self->is_aside ? 0 : self->load;
     }
+  else if (self->state <= AFRPC_POOL_MEMBER_BUSY)
+    self->template->n_ready--;
   if (self->state <= AFRPC_POOL_MEMBER_BUSY && state > AFRPC_POOL_MEMBER_BUSY && !self->is_aside)
     self->template->n_live--;
 }
@@ -95,7 +97,10 @@ set_state (AfrpcPoolMember      *self,
   if (self->state == AFRPC_POOL_MEMBER_STARTING || state > AFRPC_POOL_MEMBER_BUSY)
     count_out (self, state);
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state <= AFRPC_POOL_MEMBER_BUSY)
-    afrpc_pool_age_begin (self);
+    {
+      self->template->n_ready++;
+      afrpc_pool_age_begin (self);
+    }
   count_step (self, state);
   if (state == AFRPC_POOL_MEMBER_GONE && self->is_aside)
     count_aside (self, -1);
@@ -181,6 +186,38 @@ is_held_up (AfrpcPoolMember *self)
          afrpc_pool_runaway_is_there (self);
 }
 
+/* Returns: (nullable): the oldest of those that a sync worker has and has not answered; what has arrived, and is not told yet, as
+ * somebody blocks the thread, comes before that */
+AfrpcPoolJob *
+afrpc_pool_member_get_running (AfrpcPoolMember *self)
+{
+  guint n_left = afrpc_peer_get_n_owed (self->peer);
+  AfrpcPoolJob *oldest = NULL;
+
+  for (GList *link = self->given.tail; link != NULL && n_left > 0; link = link->prev)
+    {
+      AfrpcPoolJob *job = link->data;
+
+      if (job->pending.state != AFRPC_PENDING_OPEN)
+        continue;
+      oldest = job;
+      n_left--;
+    }
+
+  return oldest;
+}
+
+static gboolean
+runs_long (AfrpcPoolMember *self)
+{
+  const AfrpcPoolJob *running = self->long_id != 0 ? afrpc_pool_member_get_running (self) : NULL;
+
+  if (running == NULL || running->id != self->long_id)
+    self->long_id = 0;
+
+  return self->long_id != 0;
+}
+
 /* A chunk of many calls counts as one. What has arrived and was not told yet is not owed any more. */
 static guint
 get_load (AfrpcPoolMember *self)
@@ -190,16 +227,13 @@ get_load (AfrpcPoolMember *self)
   return self->n_light == 0 || n_owed == 0 ? n_owed : n_owed > self->n_light ? n_owed - self->n_light : 1;
 }
 
-/* Who cannot be told that one is ready gives it calls before, but over a command, which may end without a word, so that
- * nobody would know whether it has begun them; and none to one that is not read from any more. */
+/* One that starts gets nothing, and who blocks nothing from one that is not read from any more. */
 static gboolean
 can_sit (AfrpcPoolMember      *self,
          AfrpcPoolMemberState  state)
 {
-  if (self->core->n_blocked > 0 && (!afrpc_peer_is_command (self->peer) || state != AFRPC_POOL_MEMBER_STARTING))
-    return state <= AFRPC_POOL_MEMBER_BUSY && !afrpc_peer_keeps_too_much (self->peer);
-
-  return state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY;
+  return (state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY) &&
+         (self->core->n_blocked == 0 || !afrpc_peer_keeps_too_much (self->peer));
 }
 
 /* Whether nothing is to be thought of but how many calls it has: so it is before and after almost every call. */
@@ -211,10 +245,26 @@ is_plain (AfrpcPoolMember *self,
   const gboolean is_served = self->state == AFRPC_POOL_MEMBER_IDLE || self->state == AFRPC_POOL_MEMBER_BUSY;
   /* In one go: all of it is rare. */
   const guint is_odd = core->n_blocked | self->settings.length | self->n_light |
-                       (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL) |
-                       (core->aside == self);
+                       (guint) self->was_stopped | (guint) self->is_full | (self->long_id != 0) | (self->alone != NULL) |
+                       (self->runaways != NULL) | (core->aside == self) | (self->slow_id != 0);
 
   return is_served && is_odd == 0 && afrpc_peer_is_at_work (self->peer, load);
+}
+
+/* Whether it has had as many as it may have, and keeps them: what waits behind another one may go to somebody else. */
+static gboolean
+has_had_enough (AfrpcPoolMember *self)
+{
+  return self->is_full && !self->is_leaving && self->n_packing == 0 && afrpc_pool_member_is_live (self) &&
+         !afrpc_peer_is_closed (self->peer) &&
+         (self->core->config.backend == AFRPC_BACKEND_ASYNC || afrpc_peer_get_n_owed (self->peer) <= 1);
+}
+
+/* Returns: how many calls it may have now: most of those behind a long one would only be given back */
+static guint
+get_load_max (const AfrpcPoolMember *self)
+{
+  return self->slow_id != 0 ? MIN (self->load, 2) : self->load;
 }
 
 /* Sits down according to what it has, or leaves. TRUE: others may have to do something about it. */
@@ -253,6 +303,12 @@ look_closely (AfrpcPoolMember *self)
   gboolean has_room, has_released = FALSE;
   guint load;
 
+  if (has_had_enough (self))
+    {
+      /* Which looks. */
+      afrpc_pool_staff_renew (core, self);
+      return TRUE;
+    }
   /* It may end because of what it has answered. */
   if (self->settings.length > 0)
     afrpc_pool_settings_look (self);
@@ -282,8 +338,8 @@ look_closely (AfrpcPoolMember *self)
   /* The outcome of the one that was alone has arrived, told or not. */
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
     afrpc_pool_member_set_alone (self, NULL);
-  has_room = can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 &&
-             !is_held_up (self);
+  has_room = can_sit (self, state) && load < get_load_max (self) && !self->is_full && self->alone == NULL &&
+             self->settings.length == 0 && !runs_long (self) && !is_held_up (self);
   if (G_UNLIKELY (core->aside == self))
     {
       core->aside_has_room = has_room && load == 0 && self->n_packing == 0;

@@ -132,9 +132,13 @@ struct _AfrpcPoolMember
   gboolean is_failing;        /* it ends before it was ready */
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
   gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
-  guint n_calls;              /* that it has been given */
+  guint n_calls;              /* that it has been given, and has not given back */
+  gboolean is_full;           /* these are as many as it may have: it gets no more, unless it gives one back */
   guint32 spread;             /* random: how much earlier than others it is renewed */
-  guint64 first_seen;         /* the id of what it has had longest, when it was looked for who waits behind that */
+  guint64 seen_id;            /* the id of what it ran, when it was looked for who waits behind that */
+  gint64 seen_since;          /* since when it was seen to: monotonic time in microseconds */
+  guint64 long_id;            /* that of what has run for so long that it gets nothing behind it; 0: there is none */
+  guint64 slow_id;            /* that of what was so long, if it has done nothing since: it gets two at once; or 0 */
   guint64 n_parts_seen;       /* how many it had begun then, if that is a parcel */
   guint n_idle_ticks;         /* how often the clock has found it idle */
   GArray *runaways;           /* (nullable) (element-type AfrpcPoolRunaway) */
@@ -158,6 +162,7 @@ AfrpcPoolMember *afrpc_pool_member_new (AfrpcPoolCore    *core,
                                         AfrpcProcess     *process);
 void          afrpc_pool_member_free   (AfrpcPoolMember  *self);
 gboolean      afrpc_pool_member_look   (AfrpcPoolMember  *self);
+AfrpcPoolJob *afrpc_pool_member_get_running (AfrpcPoolMember *self);
 void          afrpc_pool_member_relieve (AfrpcPoolMember *self);
 gboolean      afrpc_pool_member_is_live (const AfrpcPoolMember *self);
 void          afrpc_pool_member_set_load (AfrpcPoolMember *self,
@@ -182,6 +187,17 @@ afrpc_pool_member_unref (AfrpcPoolMember *self)
 {
   if (--self->ref_count == 0)
     afrpc_pool_member_free (self);
+}
+
+/* It has been given another call, or has given one back. */
+static inline void
+afrpc_pool_member_count_call (AfrpcPoolMember *self,
+                              gint             change,
+                              guint            max_calls)
+{
+  self->n_calls += change;
+  /* Those that have begun together do not end together. */
+  self->is_full = max_calls > 0 && self->n_calls >= afrpc_pool_jitter_limit (max_calls, self->spread);
 }
 
 /* A member as it is shown. */
@@ -289,6 +305,7 @@ struct _AfrpcPoolCore
   gint64 aside_at;          /* when to look whether they need one, or it is not needed any more; 0: nobody waits for that */
   GError *doom;             /* (nullable) (owned): why all that wait fail, while some of them are left */
   guint64 last_job;         /* its id */
+  guint64 last_number;      /* of what has come last, or of what has had its turn, whichever is more */
   guint n_jobs;             /* that have no outcome */
   AfrpcDeadlines deadlines; /* of jobs in queues */
   GHashTable *limited;      /* (element-type guint64 AfrpcPoolJob): jobs with a time limit by their id; not owned */
@@ -315,6 +332,7 @@ struct _AfrpcPoolCore
   guint n_waiting;          /* jobs that wait and have a key, or wait for one that has nothing */
   guint64 waiting_size;     /* bytes of these */
   guint n_given;            /* jobs that members have */
+  guint n_having;           /* members that have any of these */
   guint n_parcels;          /* of these, those that consist of many */
   gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
   gint64 ending_at;         /* when to look at those that are to end; 0: there are none */
@@ -348,6 +366,7 @@ struct _AfrpcPoolCore
   AfrpcPoolList *list;      /* (nullable) (owned): once it was asked for */
 
   GSource *timer;
+  gboolean is_dropped;      /* the pool has gone, not the context */
   gint64 timer_at;          /* when there is something to do, or AFRPC_DEADLINES_NEVER */
   gint64 tick_at;           /* when to look who is idle; 0: nobody is */
 };
@@ -367,6 +386,8 @@ void          afrpc_pool_core_catch_up (AfrpcPoolCore    *self);
 void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
 gboolean      afrpc_pool_core_is_left  (AfrpcPoolCore    *self);
+void          afrpc_pool_core_drop     (AfrpcPoolCore    *self);
+void          afrpc_pool_core_clear_spent (AfrpcPoolCore *self);
 GError       *afrpc_pool_core_new_closed_error (AfrpcPoolCore *self);
 GError       *afrpc_pool_core_new_killed_error (const AfrpcPoolCore *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
@@ -405,11 +426,15 @@ struct _AfrpcPoolTemplate
   guint weight;
   guint n_live;             /* members that have calls, or are going to get some */
   guint n_starting;         /* of these, and of those that are more than there may be */
+  guint n_ready;            /* likewise */
   guint n_asides;           /* those that are more than there may be */
   guint n_failing;          /* members of which it is not told yet that they could not be started */
-  guint n_failures;         /* members in a row that have ended without having served */
+  guint n_failures;         /* times in a row that members have ended without having served; those that began together are one */
+  guint64 last_before;      /* the id of the last member that was made before the last of these; 0: there is none */
+  gint64 back_off_us;       /* after each failure, until there are more in a row */
   gint64 not_before;        /* no member is started earlier: monotonic time in microseconds */
   gboolean has_worked;      /* some member has served */
+  gboolean is_vain;         /* the last that has failed would do so again */
   gboolean is_hopeless;     /* no more members are started */
   GError *failure;          /* (nullable): why it does not count, until a member serves */
 };
@@ -435,10 +460,9 @@ AfrpcPoolTemplate *afrpc_pool_template_choose (const AfrpcPoolCore *core,
                                                gint64              *at);
 AfrpcPoolTemplate *afrpc_pool_template_choose_aside (const AfrpcPoolCore *core,
                                                      gint64               now);
-void          afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
-                                                const AfrpcPoolCore *core,
-                                                AfrpcPeer           *peer,
-                                                const GError        *error);
+void          afrpc_pool_template_note_failure (AfrpcPoolTemplate     *self,
+                                                const AfrpcPoolMember *member,
+                                                const GError          *error);
 void          afrpc_pool_template_note_service (AfrpcPoolTemplate     *self,
                                                 const AfrpcPoolMember *member);
 void          afrpc_pool_template_note_work (AfrpcPoolTemplate     *self,

@@ -184,8 +184,9 @@ make_changeable (void)
   /**
    * AfrpcPool:max-failures: (attributes org.gtk.Property.get=afrpc_pool_get_max_failures org.gtk.Property.set=afrpc_pool_set_max_failures)
    *
-   * How many workers in a row, of one template, may end before they have begun a call, until the pool gives up: those whose module cannot be
-   * loaded, whose init function fails, or that die. A module or a function that is not there is not tried again at all.
+   * How many times in a row workers of one template may end before they have begun a call, until the pool gives up: those whose
+   * module cannot be loaded, whose init function fails, or that die. A worker that was started before the last such end was
+   * known does not count again. A module or a function that is not there is not tried again at all.
    *
    * Since: 1.0
    */
@@ -196,7 +197,8 @@ make_changeable (void)
    * AfrpcPool:max-calls: (attributes org.gtk.Property.get=afrpc_pool_get_max_calls org.gtk.Property.set=afrpc_pool_set_max_calls)
    *
    * After how many calls a worker is replaced, or 0 for never: for functions that leak. It may be up to an eighth earlier,
-   * so that workers that began together do not end together; the last of them is finished first.
+   * so that workers that began together do not end together; the last of them is finished first. What went to another worker
+   * before this one had begun it, because it waited behind something long, does not count.
    *
    * Since: 1.0
    */

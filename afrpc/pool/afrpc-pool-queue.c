@@ -24,13 +24,14 @@ compare_priorities (gconstpointer a,
 }
 
 static GQueue *
-get_lane (AfrpcPoolQueue *self,
-          int             priority)
+get_lane (AfrpcPoolQueue       *self,
+          const AfrpcPoolPlace *place)
 {
+  const int priority = place->priority;
   GQueue *lane;
 
   if (G_LIKELY (priority == 0))
-    return &self->usual;
+    return place->is_ahead ? &self->ahead : &self->usual;
   if (self->others == NULL)
     self->others = g_tree_new_full (compare_priorities, NULL, NULL, (GDestroyNotify) g_queue_free);
 
@@ -58,7 +59,7 @@ find_next (AfrpcPoolQueue       *self,
 {
   GList *next = lane->head;
 
-  if (self->latest != NULL && self->latest->priority == place->priority)
+  if (self->latest != NULL && self->latest->priority == place->priority && self->latest->is_ahead == place->is_ahead)
     next = &self->latest->link;
   while (next->prev != NULL && get_number (next->prev) > place->number)
     next = next->prev;
@@ -74,7 +75,7 @@ void
 afrpc_pool_queue_push (AfrpcPoolQueue *self,
                        AfrpcPoolPlace *place)
 {
-  GQueue *lane = get_lane (self, place->priority);
+  GQueue *lane = get_lane (self, place);
   GList *next = NULL;
 
   g_assert (place->queue == NULL);
@@ -96,7 +97,7 @@ void
 afrpc_pool_queue_remove (AfrpcPoolPlace *place)
 {
   AfrpcPoolQueue *self = place->queue;
-  GQueue *lane = get_lane (self, place->priority);
+  GQueue *lane = get_lane (self, place);
 
   if (self->latest == place)
     self->latest = (AfrpcPoolPlace *) place->link.prev;
@@ -108,6 +109,13 @@ afrpc_pool_queue_remove (AfrpcPoolPlace *place)
   self->size -= place->size;
 }
 
+/* Returns: the number of the last of those that are ahead, or 0 */
+guint64
+afrpc_pool_queue_get_last_ahead (const AfrpcPoolQueue *self)
+{
+  return self->ahead.tail != NULL ? get_number (self->ahead.tail) : 0;
+}
+
 /* Returns: (nullable): whose turn it is */
 AfrpcPoolPlace *
 afrpc_pool_queue_peek (AfrpcPoolQueue *self)
@@ -115,6 +123,8 @@ afrpc_pool_queue_peek (AfrpcPoolQueue *self)
   GTreeNode *first = G_UNLIKELY (self->others != NULL) ? g_tree_node_first (self->others) : NULL;
   GQueue *lane = &self->usual;
 
+  if (self->ahead.head != NULL && (lane->head == NULL || get_number (self->ahead.head) <= get_number (lane->head)))
+    lane = &self->ahead;
   if (first != NULL && (GPOINTER_TO_INT (g_tree_node_key (first)) < 0 || lane->length == 0))
     lane = g_tree_node_value (first);
 

@@ -15,13 +15,15 @@ typedef struct
   GList link;            /* data: whose place it is */
   AfrpcPoolQueue *queue; /* (nullable): the one that it is in */
   int priority;          /* smaller ones come first */
-  guint64 number;        /* likewise */
+  gboolean is_ahead;     /* it has the priority 0, and a number that others that come later may be before */
+  guint64 number;        /* smaller ones come first */
   gsize size;            /* bytes, as the queue counts them; 0: not known yet */
 } AfrpcPoolPlace;
 
 struct _AfrpcPoolQueue
 {
   GQueue usual;  /* (element-type AfrpcPoolPlace): of priority 0 */
+  GQueue ahead;  /* (element-type AfrpcPoolPlace): likewise, those that are ahead */
   GTree *others; /* (nullable) (element-type int GQueue): of each other priority that has some */
   AfrpcPoolPlace *latest; /* (nullable): the one of those that it has that came back last, or one before it */
   guint n;
@@ -33,6 +35,7 @@ void            afrpc_pool_queue_push  (AfrpcPoolQueue       *self,
                                         AfrpcPoolPlace       *place);
 void            afrpc_pool_queue_remove (AfrpcPoolPlace      *place);
 AfrpcPoolPlace *afrpc_pool_queue_peek  (AfrpcPoolQueue       *self);
+guint64         afrpc_pool_queue_get_last_ahead (const AfrpcPoolQueue *self);
 
 /* Whether @a comes before @b. */
 static inline gboolean

@@ -396,5 +396,8 @@ afrpc_pool_settings_forget (AfrpcPoolCore *self,
 void
 afrpc_pool_settings_abandon (AfrpcPoolCore *self)
 {
-  g_queue_clear_full (&self->settings, (GDestroyNotify) setting_unref);
+  AfrpcPoolSetting *setting;
+
+  while ((setting = g_queue_pop_head (&self->settings)) != NULL)
+    setting_unref (setting);
 }

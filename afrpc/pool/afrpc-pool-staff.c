@@ -176,7 +176,7 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
     self->busy_since = 0;
   if (n_wanted == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
     return;
-  if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED || self->starts_later)
+  if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED || self->starts_later || afrpc_pool_core_is_left (self))
     return;
 
   for (;;)
@@ -479,7 +479,7 @@ note_failure (AfrpcPoolCore   *self,
   const GError *error = member->failure != NULL ? member->failure : afrpc_peer_get_failure (member->peer);
   const GError *failure;
 
-  afrpc_pool_template_note_failure (member->template, self, member->peer, error);
+  afrpc_pool_template_note_failure (member->template, member, error);
   failure = afrpc_pool_template_get_common_failure (self);
   if (self->failure == NULL && failure != NULL)
     give_up (self, error);

@@ -115,8 +115,9 @@ afrpc_pool_template_reset (AfrpcPoolTemplate *self,
       set_process (self, process);
     }
   g_clear_error (&self->failure);
-  self->is_hopeless = FALSE;
+  self->is_vain = self->is_hopeless = FALSE;
   self->n_failures = 0;
+  self->last_before = 0;
   self->not_before = 0;
   self->has_worked = FALSE;
   self->n_resets++;
@@ -201,14 +202,52 @@ afrpc_pool_template_any_has_room (const AfrpcPoolCore *core)
   return FALSE;
 }
 
+/* Whether it fails once nobody is left of it. */
+static gboolean
+is_worn (const AfrpcPoolTemplate *self,
+         const AfrpcPoolCore     *core)
+{
+  return self->is_vain || self->n_failures >= core->config.max_failures;
+}
+
+/* Whether those that are left of it are only starting: if others began before they have failed, there would be no end. */
+static gboolean
+is_running_out (const AfrpcPoolTemplate *self,
+                const AfrpcPoolCore     *core)
+{
+  return self->n_starting > 0 && self->n_ready == 0 && is_worn (self, core);
+}
+
+/* The same of all that may have members: none of them begins again before the last one has failed. */
+static gboolean
+are_all_running_out (const AfrpcPoolCore *core)
+{
+  guint n_starting = 0;
+
+  for (guint i = 0; i < core->templates->len; i++)
+    {
+      const AfrpcPoolTemplate *template = core->templates->pdata[i];
+
+      if (template->is_hopeless)
+        continue;
+      if (template->n_ready > 0 || !is_worn (template, core))
+        return FALSE;
+      n_starting += template->n_starting;
+    }
+
+  return n_starting > 0;
+}
+
 /* Whether another member can be made now. @at: earlier than this that changes by itself, unless it is 0 */
 static gboolean
 is_usable (const AfrpcPoolTemplate *self,
+           const AfrpcPoolCore     *core,
            gint64                   now,
            gboolean                 for_others,
            gint64                  *at)
 {
-  if (self->is_hopeless || self->n_failing > 0 || is_full (self) || (for_others && self->n_starting > 0))
+  if (self->is_hopeless || self->n_failing > 0 || is_full (self) || (for_others && self->n_starting > 0) ||
+      is_running_out (self, core))
     return FALSE;
   if (now >= self->not_before)
     return TRUE;
@@ -231,11 +270,14 @@ afrpc_pool_template_choose (const AfrpcPoolCore *core,
   gint64 weights = 0, n = 1, most = G_MININT64;
 
   *at = 0;
+  if (are_all_running_out (core))
+    return NULL;
+
   for (guint i = 0; i < core->templates->len; i++)
     {
       const AfrpcPoolTemplate *template = core->templates->pdata[i];
 
-      if (is_usable (template, now, for_others, at))
+      if (is_usable (template, core, now, for_others, at))
         {
           weights += template->weight;
           n += template->n_live;
@@ -246,7 +288,7 @@ afrpc_pool_template_choose (const AfrpcPoolCore *core,
       AfrpcPoolTemplate *template = core->templates->pdata[i];
       const gint64 missing = n * template->weight - template->n_live * weights;
 
-      if (missing > most && is_usable (template, now, for_others, at))
+      if (missing > most && is_usable (template, core, now, for_others, at))
         {
           best = template;
           most = missing;
@@ -264,11 +306,15 @@ afrpc_pool_template_choose_aside (const AfrpcPoolCore *core,
   gint64 at;
   AfrpcPoolTemplate *best = afrpc_pool_template_choose (core, now, FALSE, &at);
 
+  if (best != NULL || are_all_running_out (core))
+    return best;
+
   for (guint i = 0; best == NULL && i < core->templates->len; i++)
     {
       AfrpcPoolTemplate *template = core->templates->pdata[i];
 
       if (!template->is_hopeless && template->n_failing == 0 && now >= template->not_before &&
+          !is_running_out (template, core) &&
           (template->max_workers == 0 || template->n_asides <= template->max_workers))
         best = template;
     }
@@ -308,19 +354,36 @@ is_hopeless (const AfrpcPoolTemplate *self,
          g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
 }
 
-/* A member, whose peer this is, has ended without having served, because of @error. */
-void
-afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
-                                  const AfrpcPoolCore *core,
-                                  AfrpcPeer           *peer,
-                                  const GError        *error)
+/* One more in a row. Whatever has ended the last one may have ended the others that there were then: they are no sign that it
+ * goes on, and have the next one wait all the same. */
+static void
+count_failure (AfrpcPoolTemplate     *self,
+               const AfrpcPoolMember *member)
 {
-  const gboolean is_for_good = is_hopeless (self, peer, error) && !self->has_worked;
+  if (member->id > self->last_before)
+    {
+      self->n_failures++;
+      self->last_before = member->core->last_id;
+      self->back_off_us = (gint64) afrpc_pool_jitter_back_off_ms (self->n_failures, g_random_int ()) * 1000;
+    }
+  self->not_before = g_get_monotonic_time () + self->back_off_us;
+}
 
-  self->n_failures++;
-  self->not_before = g_get_monotonic_time () +
-                     (gint64) afrpc_pool_jitter_back_off_ms (self->n_failures, g_random_int ()) * 1000;
-  if (self->n_live > 0 || (!is_for_good && self->n_failures < core->config.max_failures))
+/* @member has ended without having served, because of @error. */
+void
+afrpc_pool_template_note_failure (AfrpcPoolTemplate     *self,
+                                  const AfrpcPoolMember *member,
+                                  const GError          *error)
+{
+  const AfrpcPoolCore *core = member->core;
+  const gboolean is_for_good = is_hopeless (self, member->peer, error) && !self->has_worked;
+
+  if (member->n_resets != self->n_resets)
+    return;
+
+  count_failure (self, member);
+  self->is_vain = is_for_good;
+  if (self->n_live > 0 || !is_worn (self, core))
     return;
 
   self->is_hopeless = is_for_good;
@@ -346,6 +409,8 @@ afrpc_pool_template_note_service (AfrpcPoolTemplate     *self,
     return;
 
   self->n_failures = 0;
+  self->last_before = 0;
+  self->is_vain = FALSE;
   g_clear_error (&self->failure);
 }
 

@@ -3,7 +3,8 @@
 
 #include "pool/afrpc-pool-watch.h"
 
-#define MOMENT_US (5 * 1000) /* what runs longer holds up what waits behind it */
+#define MOMENT_US (5 * 1000) /* what runs longer holds up what waits behind it, if somebody else has nothing to do */
+#define LONG_US (50 * 1000)  /* or even if nobody has: it would be begun before by whoever is the next to have room */
 
 void
 afrpc_pool_watch_later (AfrpcPoolCore *self,
@@ -13,20 +14,25 @@ afrpc_pool_watch_later (AfrpcPoolCore *self,
   afrpc_pool_core_want_timer (self, self->watch_at);
 }
 
-/* What waits behind something that has run for a moment goes back to the queue, but for what has to stay where it is. */
-static void
-take_back (AfrpcPoolMember *member)
+/* What waits behind @running, which has run for a moment, goes back to the queue, but for what has to stay where it is.
+ * Returns: whether anything does: then it runs indeed */
+static gboolean
+take_back (AfrpcPoolMember *member,
+           AfrpcPoolJob    *running)
 {
+  gboolean has_any = FALSE;
   GList *link, *previous;
 
-  for (link = member->given.tail; link != NULL && link != member->given.head; link = previous)
+  for (link = member->given.tail; link != NULL && link != &running->place.link; link = previous)
     {
       AfrpcPoolJob *job = link->data;
 
       previous = link->prev;
-      if (job->tie == NULL && job != member->alone)
-        afrpc_pool_job_take_back (job);
+      if (job->tie == NULL && job != member->alone && job->pending.state == AFRPC_PENDING_OPEN)
+        has_any |= afrpc_pool_job_take_back (job);
     }
+
+  return has_any;
 }
 
 /* One of a parcel may run for a moment: those behind it go to who has time, and those before it are told. */
@@ -37,10 +43,44 @@ look_at_parcel (AfrpcPoolMember *member,
   guint64 n_begun;
   g_autoptr(GBytes) saved = afrpc_peer_get_parts (member->peer, &first->pending, &n_begun);
 
-  if (member->first_seen == first->id && n_begun > 0 && n_begun <= first->call->n_parts &&
+  if (member->seen_id == first->id && n_begun > 0 && n_begun <= first->call->n_parts &&
       n_begun == member->n_parts_seen)
     afrpc_pool_map_cut (first);
   member->n_parts_seen = n_begun;
+}
+
+/* Whether somebody else could have at once what waits behind others. */
+static gboolean
+has_idle (const AfrpcPoolCore *self)
+{
+  return self->queue.n == 0 && (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_may_grow (self));
+}
+
+/* Whether there is somebody for what goes back, sooner or later: a pool that ends starts nobody for it. */
+static gboolean
+goes_on (const AfrpcPoolCore *self)
+{
+  return self->state == AFRPC_POOL_OPEN && self->failure == NULL;
+}
+
+/* @running still runs, and others wait behind that. */
+static void
+look_behind (AfrpcPoolMember *member,
+             AfrpcPoolJob    *running,
+             gint64           now)
+{
+  const gboolean is_long = goes_on (member->core) && now - member->seen_since >= LONG_US;
+
+  afrpc_pool_job_ref (running);
+  /* What goes back comes before others, which are not to have its place. */
+  if (is_long && member->long_id != running->id)
+    {
+      member->long_id = running->id;
+      afrpc_pool_member_look (member);
+    }
+  if (running->member == member && (is_long || has_idle (running->core)) && take_back (member, running) && is_long)
+    member->slow_id = running->id;
+  afrpc_pool_job_unref (running);
 }
 
 /* Looks who waits behind something long. */
@@ -55,15 +95,23 @@ afrpc_pool_watch_look (AfrpcPoolCore *self,
   for (guint i = 0; i < self->members->len; i++)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
-      AfrpcPoolJob *first = g_queue_peek_head (&member->given);
+      AfrpcPoolJob *running;
 
-      if (first == NULL || member->state != AFRPC_POOL_MEMBER_BUSY)
+      if (member->state != AFRPC_POOL_MEMBER_BUSY &&
+          (member->state != AFRPC_POOL_MEMBER_RETIRING || !goes_on (self)))
         continue;
-      if (first->is_parcel)
-        look_at_parcel (member, first);
-      if (member->given.length > 1 && member->first_seen == first->id && afrpc_pool_watch_has_others (self))
-        take_back (member);
-      member->first_seen = first->id;
+      running = afrpc_pool_member_get_running (member);
+      if (running == NULL)
+        continue;
+      if (running->is_parcel)
+        look_at_parcel (member, running);
+      if (member->seen_id != running->id)
+        {
+          member->seen_id = running->id;
+          member->seen_since = now;
+        }
+      else if (member->given.tail != &running->place.link && afrpc_pool_watch_has_others (self))
+        look_behind (member, running, now);
     }
   afrpc_pool_watch_later (self, now);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The watch: who waits behind something that takes long, while others are idle. */
+/* The watch: who waits behind something that takes long, while others are idle, or go on. */
 #pragma once
 
 #include "pool/afrpc-pool-parts.h"
@@ -12,13 +12,14 @@ void          afrpc_pool_watch_later   (AfrpcPoolCore    *self,
 void          afrpc_pool_watch_look    (AfrpcPoolCore    *self,
                                         gint64            now);
 
-/* Whether jobs wait behind others in workers that run one at a time, and somebody else could have them. */
+/* Whether jobs wait behind others in workers that run one at a time, and there may be somebody else for them. Who is busy with
+ * what was given up may have none. */
 static inline gboolean
 afrpc_pool_watch_has_others (const AfrpcPoolCore *self)
 {
-  return self->config.backend == AFRPC_BACKEND_SYNC && self->queue.n == 0 &&
-         self->n_given > self->n_members[AFRPC_POOL_MEMBER_BUSY] &&
-         (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_may_grow (self));
+  return self->config.backend == AFRPC_BACKEND_SYNC &&
+         self->n_given > self->n_having &&
+         (self->members->len > 1 || afrpc_pool_staff_may_grow (self));
 }
 
 /* Or whether some have parcels, which may turn out to take long. */

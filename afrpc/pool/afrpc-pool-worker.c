@@ -343,7 +343,7 @@ afrpc_pool_worker_get_current_since (AfrpcPoolWorker *self)
  * afrpc_pool_worker_get_n_calls: (attributes org.gtk.Method.get_property=n-calls)
  * @self: a worker
  *
- * Gets how many calls the worker has been given, those included that it gave back.
+ * Gets how many calls the worker has been given, but for those that it gave back before it had begun them.
  *
  * Returns: the number
  *

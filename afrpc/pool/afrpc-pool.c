@@ -52,7 +52,7 @@
  * the one that is to blame ends another worker.
  *
  * Workers that end without having served a call are replaced after longer and longer. After
- * [property@Afrpc.Pool:max-failures] of them in a row, with none left, or at once if the first could not be prepared in a
+ * [property@Afrpc.Pool:max-failures] times in a row, with none left, or at once if the first could not be prepared in a
  * way that will not change, there are no more: [method@Afrpc.Pool.get_failure] says why, and so does the error of each call.
  *
  * ## The end
@@ -64,8 +64,8 @@
  * ## Main context and threads
  *
  * A pool belongs to the main context of its template, which has to be the thread-default one where the pool is made; all
- * that is said of a proxy there goes for a pool. Blocking calls take their turn with those that wait; they go to a worker
- * that is not ready yet if there is none.
+ * that is said of a proxy there goes for a pool. Blocking calls take their turn with those that wait, and go to workers that
+ * are ready, as any other: none waits for one that starts while another one has time.
  *
  * Since: 1.0
  */
@@ -114,7 +114,7 @@ static void
 dropped_cb (AfrpcPeer *anchor,
             gpointer   core)
 {
-  g_source_destroy (((AfrpcPoolCore *) core)->timer);
+  afrpc_pool_core_drop (core);
   afrpc_pool_view_leave (core);
 }
 

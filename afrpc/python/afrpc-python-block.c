@@ -13,16 +13,18 @@
 __thread AfrpcPythonBlocked *afrpc_python_blocked;
 
 static unsigned long main_thread; /* in which Python runs handlers of signals */
+static guint generation;          /* how many processes have forked, one from the other, since the module was loaded */
 
 /* Called without the GIL, which only that thread takes for it. */
-static void
+static gboolean
 interrupted_cb (void)
 {
   AfrpcPythonBlocked *self = afrpc_python_blocked;
   PyGILState_STATE state;
 
   if (self == NULL || PyThread_get_thread_ident () != main_thread)
-    return;
+    return FALSE;
+
   state = PyGILState_Ensure ();
   if (PyErr_CheckSignals () != 0)
     {
@@ -30,12 +32,17 @@ interrupted_cb (void)
         PyErr_Clear ();
       else
         PyErr_Fetch (&self->type, &self->value, &self->traceback);
-      if (self->call != NULL)
+      /* What a handler has forked does not wait any more, and leaves the program what it has begun. */
+      if (self->generation != generation)
+        ;
+      else if (self->call != NULL)
         afrpc_call_cancel (self->call);
       else
         g_cancellable_cancel (self->stop);
     }
   PyGILState_Release (state);
+
+  return TRUE;
 }
 
 /* This thread waits from now on: for @call, or for what self->stop ends, which is cancelled with @cancellable. */
@@ -44,7 +51,7 @@ afrpc_python_block_begin (AfrpcPythonBlocked *self,
                           AfrpcCall          *call,        /* (nullable) */
                           GCancellable       *cancellable) /* (nullable) */
 {
-  *self = (AfrpcPythonBlocked) { .call = call, .outer = afrpc_python_blocked };
+  *self = (AfrpcPythonBlocked) { .call = call, .generation = generation, .outer = afrpc_python_blocked };
   if (call == NULL)
     self->stop = g_cancellable_new (); /* others may have the one that was given */
   if (call == NULL && cancellable != NULL)
@@ -248,7 +255,7 @@ module_call_sync (PyObject        *module,
   g_autoptr(GVariant) value = NULL;
   GMainContext *entered;
   AfrpcCaller *caller;
-  PyObject *hooks, *object;
+  PyObject *hooks = NULL, *object;
 
   if (n_args != 11 || !PyTuple_Check (args[1]))
     {
@@ -258,12 +265,12 @@ module_call_sync (PyObject        *module,
   if (args[9] != Py_None && !PyList_Check (args[9]))
     {
       afrpc_python_option_refuse ("result_fds", "a list", args[9]);
+      afrpc_python_tell_call (NULL);
       return NULL;
     }
   caller = afrpc_python_get_caller (args, args[10], &options);
-  if (caller == NULL)
-    return NULL;
-  hooks = PyObject_GetAttr (args[0], afrpc_python_str_hooks);
+  if (caller != NULL)
+    hooks = PyObject_GetAttr (args[0], afrpc_python_str_hooks);
   if (hooks != NULL && afrpc_python_make_options (&options, hooks, &made))
     value = afrpc_python_pack_call (args[1], args[2], hooks);
   if (value == NULL || !afrpc_python_enter (options.process, FALSE, &entered))
@@ -289,6 +296,42 @@ static PyMethodDef block_methods[] = {
   { NULL },
 };
 
+/* Whichever thread has forked is the main thread of the process that was. */
+static PyObject *
+forked (PyObject *module,
+        PyObject *unused)
+{
+  main_thread = PyThread_get_thread_ident ();
+  generation++;
+
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef forked_def = { "forked", forked, METH_NOARGS, NULL };
+
+static gboolean
+watch_forks (void)
+{
+  PyObject *os = PyImport_ImportModule ("os");
+  PyObject *registered = os != NULL ? PyObject_GetAttrString (os, "register_at_fork") : NULL;
+  PyObject *keywords = PyDict_New ();
+  PyObject *none = PyTuple_New (0);
+  PyObject *function = PyCFunction_New (&forked_def, NULL);
+  PyObject *result = NULL;
+
+  if (registered != NULL && keywords != NULL && none != NULL && function != NULL &&
+      PyDict_SetItemString (keywords, "after_in_child", function) == 0)
+    result = PyObject_Call (registered, none, keywords);
+  Py_XDECREF (result);
+  Py_XDECREF (function);
+  Py_XDECREF (none);
+  Py_XDECREF (keywords);
+  Py_XDECREF (registered);
+  Py_XDECREF (os);
+
+  return result != NULL;
+}
+
 static gboolean
 find_main_thread (void)
 {
@@ -308,7 +351,7 @@ find_main_thread (void)
 int
 afrpc_python_block_register (PyObject *module)
 {
-  if (!find_main_thread ())
+  if (!find_main_thread () || !watch_forks ())
     return -1;
 
   afrpc_call_set_interrupted_func (interrupted_cb);

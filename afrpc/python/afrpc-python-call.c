@@ -286,18 +286,6 @@ get_from_asyncio (const char *name)
   return found;
 }
 
-/* Has @exception say whether the worker had started its call. */
-void
-afrpc_python_tell_started (PyObject     *exception, /* (nullable) */
-                           AfrpcStarted  started)
-{
-  PyObject *object = exception != NULL ? afrpc_python_make_started (started) : NULL;
-
-  if (object == NULL || PyObject_SetAttrString (exception, "started", object) != 0)
-    PyErr_Clear ();
-  Py_XDECREF (object);
-}
-
 static PyObject *
 make_cancelled_error (Call *self)
 {
@@ -326,7 +314,11 @@ check_outcome (Call *self)
       PyObject *type = get_from_asyncio ("InvalidStateError");
 
       if (type != NULL)
-        PyErr_SetString (type, "the call is not done yet");
+        PyErr_SetString (type, self->loop != NULL || !self->is_call ?
+                               "the call is not done yet" :
+                               "the call is not done yet, and no loop of asyncio awaits it: its main context tells the "
+                               "outcome when it is iterated, by iteration(True) for instance; invoke_sync() waits for a "
+                               "result without that");
       Py_XDECREF (type);
       return FALSE;
     }

@@ -11,13 +11,16 @@
  * of the package's module _exceptions. */
 #define EXCEPTION_DOMAIN "python-exception"
 
-/* Cuts off the last line of what an exception is told by: it is for programs in Python, see _exceptions.py. */
+/* Cuts off the last line of what an exception is told by: it is for programs in Python, see _exceptions.py. One that
+ * another worker has raised may have come as an error, in which a label may come first. */
 static void
-cut_details (char *message)
+cut_details (char     *message,
+             gboolean  has_details)
 {
-  char *end = g_strrstr (message, "\n\n");
+  char *end = g_strrstr (message, "\n\n{");
 
-  if (end != NULL)
+  if (end != NULL &&
+      (has_details || g_strstr_len (message, strcspn (message, "\n"), EXCEPTION_DOMAIN " -") != NULL))
     *end = '\0';
 }
 
@@ -92,8 +95,8 @@ afrpc_python_host_take_error (int         code,
     error = text_error (g_quark_from_string (name), own_code, prefix, text);
   else
     error = text_error (domain, code >= 0 ? code : own_code, prefix, text);
-  if (name == NULL && code >= 0 && own_code < 0)
-    cut_details (error->message);
+  if (code >= 0)
+    cut_details (error->message, name == NULL && own_code < 0);
 
   Py_XDECREF (own_text);
   Py_XDECREF (described);

@@ -7,6 +7,7 @@
 
 #include "afrpc-python-chunk.h"
 #include "afrpc-python-worker.h"
+#include "afrpc/serve/afrpc-other-host.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -129,13 +130,23 @@ check_result (PyObject    *result,
   return FALSE;
 }
 
+/* Returns: (transfer full): what may be meant by a module that cannot be loaded: "" if nothing is known */
+static char *
+make_hint (const char *module)
+{
+  const char *other = afrpc_find_other_host (module, "python");
+
+  return other != NULL ? g_strdup_printf (" (a module for the host '%s'?)", other) : g_strdup ("");
+}
+
 static gboolean
 afrpc_python_host_require (AfrpcHost   *host,
                            const char  *module,
                            GError     **error)
 {
   AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
-  g_autofree char *prefix = g_strdup_printf ("the module '%s' cannot be loaded: ", module);
+  g_autofree char *hint = make_hint (module);
+  g_autofree char *prefix = g_strdup_printf ("the module '%s' cannot be loaded%s: ", module, hint);
   PyGILState_STATE state = PyGILState_Ensure ();
   gboolean ok;
 
@@ -512,7 +523,7 @@ afrpc_python_host_init_function (AfrpcHost    *host,
   if (result == NULL)
     {
       afrpc_python_host_check_exit ();
-      g_propagate_error (error, afrpc_python_host_take_error (-1, ""));
+      g_propagate_error (error, afrpc_python_host_take_error (AFRPC_ERROR_INIT, ""));
     }
   Py_XDECREF (result);
   PyGILState_Release (state);
@@ -548,11 +559,13 @@ afrpc_python_host_run (AfrpcHost   *host,
   PyGILState_STATE state = PyGILState_Ensure ();
   PyObject *socket = PyObject_CallMethod (self->backend, "make_socket", "i", fd);
   PyObject *result = NULL;
+  gboolean has_failed;
 
   the_worker = worker;
   if (socket != NULL)
     result = call_with (get_function (self, number), socket, afrpc_worker_get_args (worker), afrpc_python_host_hooks, NULL);
-  if (result == NULL)
+  has_failed = result == NULL;
+  if (has_failed)
     {
       afrpc_python_host_check_exit ();
       PyErr_Print ();
@@ -562,6 +575,13 @@ afrpc_python_host_run (AfrpcHost   *host,
   PyErr_Clear ();
   Py_XDECREF (result);
   Py_XDECREF (socket);
+  if (has_failed)
+    {
+      result = PyLong_FromLong (EXIT_FAILURE);
+      PyErr_SetObject (PyExc_SystemExit, result);
+      Py_XDECREF (result);
+      afrpc_python_host_check_exit ();
+    }
   PyGILState_Release (state);
 }
 

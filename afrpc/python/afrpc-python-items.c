@@ -42,6 +42,34 @@ afrpc_python_items_ref (AfrpcPythonItems *self)
   return self;
 }
 
+/* What it has, it has by itself: a map that still has work under way has it through this one. While an input is asked for,
+ * there is another reference to the iterator. */
+int
+afrpc_python_items_traverse (AfrpcPythonItems *self,
+                             visitproc         visit,
+                             void             *arg)
+{
+  Py_VISIT (self->iterator);
+  Py_VISIT (self->config.hooks);
+  Py_VISIT (self->type);
+  Py_VISIT (self->exception);
+  Py_VISIT (self->traceback);
+
+  return 0;
+}
+
+/* There are no more inputs, and nobody asks what was raised instead of one. */
+void
+afrpc_python_items_clear (AfrpcPythonItems *self)
+{
+  self->is_over = TRUE;
+  Py_CLEAR (self->iterator);
+  Py_SETREF (self->config.hooks, Py_NewRef (Py_None));
+  Py_CLEAR (self->type);
+  Py_CLEAR (self->exception);
+  Py_CLEAR (self->traceback);
+}
+
 /* Nobody takes outcomes any more. */
 void
 afrpc_python_items_abandon (AfrpcPythonItems *self)

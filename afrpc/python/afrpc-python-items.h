@@ -38,6 +38,10 @@ AfrpcPythonItems *afrpc_python_items_new      (const AfrpcPythonItemsConfig *con
 PyObject         *afrpc_python_items_get_hooks (const AfrpcPythonItems      *self);
 AfrpcPythonItems *afrpc_python_items_ref      (AfrpcPythonItems             *self);
 void              afrpc_python_items_unref    (AfrpcPythonItems             *self);
+int               afrpc_python_items_traverse (AfrpcPythonItems             *self,
+                                               visitproc                     visit,
+                                               void                         *arg);
+void              afrpc_python_items_clear    (AfrpcPythonItems             *self);
 void              afrpc_python_items_abandon  (AfrpcPythonItems             *self);
 gboolean          afrpc_python_items_has_next (const AfrpcPythonItems       *self);
 gboolean          afrpc_python_items_are_over (const AfrpcPythonItems       *self);

@@ -542,11 +542,11 @@ results_traverse (Results   *self,
   for (GList *l = self->returned.head; l != NULL; l = l->next)
     Py_VISIT (((Returned *) l->data)->outcome);
 
-  return 0;
+  return self->items != NULL ? afrpc_python_items_traverse (self->items, visit, arg) : 0;
 }
 
-static int
-results_clear (Results *self)
+static void
+clear_waiting (Results *self)
 {
   AfrpcPythonCall *call;
   Returned *returned;
@@ -559,6 +559,15 @@ results_clear (Results *self)
       Py_DECREF (returned->outcome);
       g_free (returned);
     }
+}
+
+/* It is garbage: the map is given up when it is gone, at the latest. */
+static int
+results_clear (Results *self)
+{
+  clear_waiting (self);
+  if (self->items != NULL)
+    afrpc_python_items_clear (self->items);
 
   return 0;
 }
@@ -572,7 +581,7 @@ results_dealloc (Results *self)
   if (self->items != NULL)
     afrpc_python_items_abandon (self->items);
   end (self);
-  results_clear (self);
+  clear_waiting (self);
   g_clear_object (&self->pool);
   g_clear_pointer (&self->items, afrpc_python_items_unref);
   afrpc_python_type_clear (&self->type);

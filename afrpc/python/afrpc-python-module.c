@@ -269,6 +269,7 @@ static PyMethodDef methods[] = {
     "Says what else values of this worker may be." },
   { "_set_tagged", module_set_tagged, METH_O, NULL },
   { "_serve", afrpc_python_host_serve, METH_O, NULL },
+  { "_call_each", (PyCFunction) (void (*) (void)) afrpc_python_task_call_each, METH_FASTCALL, NULL },
   { NULL },
 };
 

@@ -109,6 +109,19 @@ get_value (const char   *name,
   return !PyErr_Occurred ();
 }
 
+/* Sets an exception for an option that is none. */
+static void
+refuse_unknown (PyObject *name)
+{
+  PyObject *module = PyImport_ImportModule ("afrpc._options");
+  PyObject *text = module != NULL ? PyObject_CallMethod (module, "describe_unknown", "O", name) : NULL;
+
+  if (text != NULL)
+    PyErr_SetObject (PyExc_TypeError, text);
+  Py_XDECREF (text);
+  Py_XDECREF (module);
+}
+
 static gboolean
 apply (AfrpcCallOptions *options,
        PyObject         *name,
@@ -122,7 +135,7 @@ apply (AfrpcCallOptions *options,
   pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (options), property);
   if (pspec == NULL || G_IS_PARAM_SPEC_OBJECT (pspec))
     {
-      PyErr_Format (PyExc_TypeError, "a call has no option '%U': call_kw() and call_kw_sync() pass arguments by name", name);
+      refuse_unknown (name);
       return FALSE;
     }
   if (object == Py_None)

@@ -22,6 +22,27 @@ get_signature (const AfrpcLayout *type)
   return signature;
 }
 
+/* Returns: (transfer full) */
+static char *
+describe_type (const AfrpcLayout *type,
+               PyObject          *object)
+{
+  g_autofree char *signature = get_signature (type);
+
+  return g_strdup_printf ("a value of type %.200s cannot be sent as '%s'", Py_TYPE (object)->tp_name, signature);
+}
+
+static gboolean
+refuse_type (AfrpcPythonPacker *self,
+             const AfrpcLayout *type,
+             PyObject          *object,
+             const char        *more)
+{
+  g_autofree char *words = describe_type (type, object);
+
+  return afrpc_python_refuse (self, PyExc_TypeError, "%s%s", words, more);
+}
+
 /* What does not go with the type is what the program makes of it, or nothing. */
 static gboolean
 pack_default (AfrpcPythonPacker *self,
@@ -33,19 +54,19 @@ pack_default (AfrpcPythonPacker *self,
   gboolean ok;
 
   if (!afrpc_python_has_default (self))
-    {
-      g_autofree char *signature = get_signature (type);
-
-      return afrpc_python_refuse (self, PyExc_TypeError, "a value of type %.200s cannot be sent as '%s'",
-                                  Py_TYPE (object)->tp_name, signature);
-    }
+    return refuse_type (self, type, object, "");
 
   if (!afrpc_python_check_depth (self, object, depth + 1))
     return FALSE;
   other = PyObject_CallOneArg (PyTuple_GET_ITEM (self->hooks, 0), object);
   if (other == NULL)
-    return FALSE;
-  ok = pack_typed (self, type, other, depth + 1);
+    {
+      if (self->wanted == NULL)
+        self->wanted = describe_type (type, object);
+      return FALSE;
+    }
+  ok = other != object ? pack_typed (self, type, other, depth + 1) :
+                         refuse_type (self, type, object, ", and default() returns it as it is");
   Py_DECREF (other);
 
   return ok;

@@ -27,6 +27,7 @@ typedef struct
   gboolean are_args;    /* the whole is the arguments of a call */
   gboolean is_refused;  /* the exception is one of this side's own words */
   GPtrArray *places;    /* (nullable) (element-type utf8): where it failed, the innermost first */
+  char *wanted;         /* (nullable): as what it could not be sent, where that of somebody else is what failed */
   PyObject *too_deep;   /* (nullable): what would have been nested too deep, only to be compared */
   char *endless;        /* (nullable): what contains itself */
 } AfrpcPythonPacker;

@@ -213,6 +213,7 @@ afrpc_python_packer_tell_place (AfrpcPythonPacker *self)
 {
   PyObject *type, *value, *traceback, *text, *result;
   g_autoptr(GPtrArray) places = g_steal_pointer (&self->places);
+  g_autofree char *wanted = g_steal_pointer (&self->wanted);
   g_autofree char *place = NULL;
 
   tell_endless (self);
@@ -234,7 +235,8 @@ afrpc_python_packer_tell_place (AfrpcPythonPacker *self)
       return;
     }
 
-  text = PyUnicode_FromFormat ("when afrpc converted %s", place);
+  text = PyUnicode_FromFormat ("when afrpc converted %s%s%s", place, wanted != NULL ? ": " : "",
+                               wanted != NULL ? wanted : "");
   result = text != NULL ? PyObject_CallMethod (value, "add_note", "O", text) : NULL;
   if (result == NULL)
     PyErr_Clear ();

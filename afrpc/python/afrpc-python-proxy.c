@@ -18,6 +18,7 @@ PyObject *afrpc_python_str_hooks;
 static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error that is better */
 static PyObject *refused_hook; /* (nullable): the same for that of a call that was not started */
 static PyObject *failure;    /* (nullable): the class of those that know who had the call, and how that ended */
+static PyObject *remote;     /* (nullable): the class of those of workers in Python */
 
 /* Has the exception that is set be what @hook (nullable) makes of it. */
 static void
@@ -124,6 +125,12 @@ set_attribute (PyObject   *exception,
   Py_XDECREF (value);
 }
 
+static gboolean
+is_of_python (PyObject *error)
+{
+  return remote != NULL && PyObject_TypeCheck (error, (PyTypeObject *) remote);
+}
+
 /* Returns: (transfer full) (nullable): the function that is called if nothing else is said */
 char *
 afrpc_python_dup_function (gpointer caller)
@@ -146,6 +153,22 @@ afrpc_python_dup_called (AfrpcCall *call)
   return function != NULL ? g_strdup (function) : afrpc_python_dup_function (afrpc_call_get_caller (call));
 }
 
+/* Has @exception say whether the worker had started its call. What a worker has raised may have a name for that as well: it is
+ * told apart from what is its own. */
+void
+afrpc_python_tell_started (PyObject     *exception, /* (nullable) */
+                           AfrpcStarted  started)
+{
+  const gboolean is_remote = exception != NULL && is_of_python (exception);
+  PyObject *told = is_remote ? PyObject_GetAttrString (exception, "_afrpc_remote") : Py_XNewRef (exception);
+
+  if (told != NULL)
+    set_attribute (told, "started", afrpc_python_make_started (started));
+  else
+    PyErr_Clear ();
+  Py_XDECREF (told);
+}
+
 /* Whether it is that of a function whose language is not ours, which says nothing of where it comes from. */
 static gboolean
 is_of_others (PyObject *error)
@@ -160,7 +183,7 @@ is_of_others (PyObject *error)
   Py_XDECREF (domain);
   PyErr_Clear ();
 
-  return is_remote && !PyObject_HasAttrString (error, "traceback");
+  return is_remote;
 }
 
 /* Its message is that of the function, in which there is no room for anything else. */
@@ -206,23 +229,18 @@ afrpc_python_tell_call (AfrpcCall *call)
       set_attribute (value, "process", afrpc_python_make_process (afrpc_call_get_process (call)));
       set_attribute (value, "exit", afrpc_python_make_exit (afrpc_call_get_exit (call)));
     }
-  if (call != NULL && value != NULL && is_of_others (value))
+  if (call != NULL && value != NULL && !is_of_python (value) && is_of_others (value))
     add_note (value, call);
   PyErr_Restore (type, value, traceback);
 }
 
 static void
-settled_cb (GObject      *source,
-            GAsyncResult *result,
-            gpointer      user_data)
+take_outcome (AfrpcPythonCall *self,
+              AfrpcCaller     *caller,
+              AfrpcCall       *call)
 {
-  PyGILState_STATE state = PyGILState_Ensure ();
-  AfrpcPythonCall *self = user_data;
-  AfrpcCall *call = AFRPC_CALL (result);
   GError *error = NULL;
-  GVariant *value;
-
-  value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, &self->fds, &error);
+  GVariant *value = afrpc_caller_call_full_finish (caller, G_ASYNC_RESULT (call), &self->fds, &error);
 
   self->was_started = afrpc_call_get_started (call);
   if (self->process == NULL)
@@ -249,6 +267,17 @@ settled_cb (GObject      *source,
           afrpc_python_call_settle_failed (self);
         }
     }
+}
+
+static void
+settled_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  AfrpcPythonCall *self = user_data;
+
+  take_outcome (self, AFRPC_CALLER (source), AFRPC_CALL (result));
   Py_DECREF (self);
   PyGILState_Release (state);
 }
@@ -407,7 +436,30 @@ afrpc_python_make_options (const AfrpcPythonOptions  *options,
   return TRUE;
 }
 
-/* Makes the call; it owns a reference to @call until it is settled. */
+/* Its main context has gone: nobody is called back, but who has it can see its outcome, from another context as well. */
+static void
+untold_cb (gpointer user_data)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  AfrpcPythonCall *self = user_data;
+  PyObject *callbacks = self->callbacks;
+
+  self->callbacks = NULL;
+  if (Py_REFCNT (self) > 1)
+    {
+      g_autoptr(GObject) caller = g_async_result_get_source_object (G_ASYNC_RESULT (self->started));
+
+      take_outcome (self, AFRPC_CALLER (caller), self->started);
+      self->retrieved = TRUE;
+    }
+  self->started = NULL;
+  self->cancel = NULL;
+  Py_XDECREF (callbacks);
+  Py_DECREF (self);
+  PyGILState_Release (state);
+}
+
+/* Makes the call; it owns a reference to @call until it is settled, or never going to be. */
 static void
 start_call (AfrpcPythonCall  *call,
             AfrpcCaller      *caller,
@@ -416,7 +468,7 @@ start_call (AfrpcPythonCall  *call,
             GCancellable     *cancellable)
 {
   Py_INCREF (call);
-  call->started = afrpc_caller_start_with_callback (caller, value, options, cancellable, settled_cb, call);
+  call->started = afrpc_caller_start_with_notify (caller, value, options, cancellable, settled_cb, call, untold_cb);
   call->cancel = cancel;
   call->is_call = TRUE;
 }
@@ -514,7 +566,10 @@ module_call (PyObject        *module,
     }
   caller = afrpc_python_get_caller (args, args[9], &options);
   if (caller == NULL)
-    return NULL;
+    {
+      afrpc_python_tell_call (NULL);
+      return NULL;
+    }
 
   hooks = PyObject_GetAttr (args[0], afrpc_python_str_hooks);
   if (hooks != NULL && afrpc_python_make_options (&options, hooks, &made))
@@ -585,14 +640,15 @@ static PyObject *
 module_set_hooks (PyObject *module,
                   PyObject *args)
 {
-  PyObject *error, *refused, *class, *loop;
+  PyObject *error, *refused, *class, *remote_class, *loop;
 
-  if (!PyArg_ParseTuple (args, "OOO!O:set_hooks", &error, &refused, &PyType_Type, &class, &loop))
+  if (!PyArg_ParseTuple (args, "OOO!O!O:set_hooks", &error, &refused, &PyType_Type, &class, &PyType_Type, &remote_class, &loop))
     return NULL;
 
   Py_XSETREF (error_hook, Py_NewRef (error));
   Py_XSETREF (refused_hook, Py_NewRef (refused));
   Py_XSETREF (failure, Py_NewRef (class));
+  Py_XSETREF (remote, Py_NewRef (remote_class));
   afrpc_python_loop_set_hook (loop);
 
   Py_RETURN_NONE;

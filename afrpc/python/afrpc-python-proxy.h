@@ -29,6 +29,7 @@ struct _AfrpcPythonBlocked
   GCancellable *stop; /* (nullable) (owned): or what stops the waiting */
   GCancellable *cancellable; /* (nullable) (owned): which was given, and stops that by the handler below */
   gulong id;
+  guint generation;   /* of processes: it began to wait in this one */
   AfrpcPythonBlocked *outer; /* (nullable): which made this one from such a handler */
   PyObject *type, *value, *traceback; /* (nullable) */
 };

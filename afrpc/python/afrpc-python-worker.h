@@ -87,4 +87,10 @@ int              afrpc_python_poller_register (PyObject *module);
 PyObject        *afrpc_python_poller_own_context  (PyObject        *module,
                                                    PyObject        *unused);
 
+/* Of an executor */
+
+PyObject        *afrpc_python_task_call_each  (PyObject        *module,
+                                               PyObject *const *args,
+                                               Py_ssize_t       n_args);
+
 G_END_DECLS

@@ -9,6 +9,7 @@
 #include "afrpc-error.h"
 
 #define SHOWN_MAX 100 /* bytes of a value in a message */
+#define EXACT_MAX 0x1p53 /* beyond it a double may have been another integer */
 
 /* An integer of any type, or what is none: two of these are the same number if both fields are. */
 typedef struct
@@ -77,7 +78,7 @@ read_integer (GVariant *value,
       return set_unsigned (integer, g_variant_get_uint64 (value));
     case G_VARIANT_CLASS_DOUBLE:
       number = g_variant_get_double (value);
-      if (number != floor (number) || fabs (number) >= 0x1p64 || (number == 0 && signbit (number)))
+      if (number != floor (number) || fabs (number) > EXACT_MAX || (number == 0 && signbit (number)))
         return FALSE;
       integer->is_negative = number < 0;
       integer->magnitude = fabs (number);
@@ -299,6 +300,19 @@ show (GVariant *value)
   return g_variant_print (value, FALSE);
 }
 
+/* Whether what made the value may have had a double where it wanted an integer. */
+static gboolean
+is_inexact (GVariant *value)
+{
+  double number;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
+    return FALSE;
+  number = g_variant_get_double (value);
+
+  return isfinite (number) && fabs (number) > EXACT_MAX;
+}
+
 /* Returns: (transfer full): @value of that type, or NULL with AFRPC_ERROR_INVALID_ARGUMENTS, whose message wants a subject
  * @type: a definite one, or the value has to be of it already */
 GVariant *
@@ -317,8 +331,10 @@ afrpc_fit (GVariant            *value,
     return fitted;
 
   shown = culprit != NULL ? show (culprit) : NULL;
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "takes %s, not %s%s%s%s", type_text,
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "takes %s, not %s%s%s%s%s", type_text,
                g_variant_get_type_string (value), shown != NULL ? ": " : "", shown != NULL ? shown : "",
-               shown != NULL ? " does not fit" : "");
+               shown != NULL ? " does not fit" : "",
+               culprit != NULL && is_inexact (culprit) ?
+                 ": beyond 2^53 a double may be another integer; in JSON, write a string of digits" : "");
   return NULL;
 }

@@ -199,6 +199,14 @@ afrpc_tool_host (int    argc,
       "starts its workers by a command has run, such as “bwrap … afrpc host python”."));
   g_autoptr(GError) error = NULL;
 
+  g_option_context_set_description (
+    context,
+    _("Exit status:\n"
+      "  0    everything went well\n"
+      "  1    the worker could not be prepared, or the program broke the protocol\n"
+      "  2    wrong usage, or there is nobody to serve\n"
+      "  3    the host program could not be run\n"
+      "or what the worker ends with; by a signal: 128 and its number\n"));
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return afrpc_tool_usage_error ("host", error->message);

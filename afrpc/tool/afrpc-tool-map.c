@@ -262,7 +262,7 @@ new_tuple (Map   *self,
   for (gsize i = 0; columns[i] != NULL; i++)
     g_ptr_array_add (values, g_variant_ref_sink (g_variant_new_string (columns[i])));
   if (self->declared != NULL)
-    return afrpc_tool_make_declared (columns, values, self->declared);
+    return afrpc_tool_make_declared (columns, values, AFRPC_TOOL_WORDS_VALUES, self->declared);
 
   return g_variant_new_tuple ((GVariant **) values->pdata, values->len);
 }
@@ -445,6 +445,24 @@ call_settled_cb (gpointer      call_data,
   map_pump (self);
 }
 
+/* A line of JSON is what it looks like, and only if that is refused what the function takes.
+ * Returns: (transfer full) (nullable) */
+static GVariant *
+reread_json (Job          *job,
+             const GError *error)
+{
+  g_autoptr(GVariantType) type = afrpc_tool_find_declared_type (error);
+  g_autofree char *text = NULL;
+  gsize size;
+  const char *data = g_bytes_get_data (job->input, &size);
+
+  if (type == NULL)
+    return NULL;
+  text = g_strndup (data, size);
+
+  return afrpc_tool_parse_declared_line (text, type);
+}
+
 /* From the first refusal on, inputs are what the function takes. */
 static GVariant *
 call_refused_cb (gpointer      call_data,
@@ -454,6 +472,8 @@ call_refused_cb (gpointer      call_data,
   Map *self = data;
   Job *job = call_data;
 
+  if (self->options->from_json)
+    return reread_json (job, error);
   if (!map_may_read (self) || job->is_declared)
     return NULL;
   if (self->declared == NULL)

@@ -166,9 +166,7 @@ call_try_declared (Call         *self,
   g_autoptr(GVariantType) type = NULL;
   g_autoptr(AfrpcCallOptions) call_options = NULL;
 
-  /* JSON says what a value is. */
-  if (self->status != 0 || self->refusal != NULL || self->options->from_json ||
-      afrpc_call_get_started (call) != AFRPC_STARTED_NO)
+  if (self->status != 0 || self->refusal != NULL || afrpc_call_get_started (call) != AFRPC_STARTED_NO)
     return FALSE;
   type = afrpc_tool_find_declared_type (error);
   if (type == NULL)
@@ -176,8 +174,10 @@ call_try_declared (Call         *self,
 
   self->refusal = g_error_copy (error);
   call_options = new_call_options (self, FALSE);
-  afrpc_caller_call_full (self->caller, afrpc_tool_make_declared (self->words, self->values, type), call_options, NULL,
-                          call_settled_cb, self);
+  afrpc_caller_call_full (self->caller,
+                          afrpc_tool_make_declared (self->words, self->values,
+                                                    self->options->from_json ? AFRPC_TOOL_WORDS_JSON : AFRPC_TOOL_WORDS_VALUES, type),
+                          call_options, NULL, call_settled_cb, self);
 
   return TRUE;
 }

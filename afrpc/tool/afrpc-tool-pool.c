@@ -12,7 +12,7 @@
 #include "afrpc-tool-stats.h"
 
 #define CALLS_PER_WORKER 2    /* one runs, one waits in the worker, so that it never idles */
-#define WORKER_FAILURES_MAX 5 /* workers in a row that die before they begin a call */
+#define WORKER_FAILURES_MAX 5 /* times in a row that workers die before they begin a call */
 #define RETRY_PRIORITY -1     /* before what has not been tried yet */
 
 typedef enum
@@ -310,7 +310,7 @@ new_failure (AfrpcToolPool *self)
                         failure->message);
 
   return g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
-                      _("%u workers in a row ended before they had begun a call; the last one: %s"), WORKER_FAILURES_MAX,
+                      _("%u times in a row workers ended before they had begun a call; the last one: %s"), WORKER_FAILURES_MAX,
                       failure->message);
 }
 

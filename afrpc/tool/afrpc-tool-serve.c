@@ -205,9 +205,9 @@ serve_parse (ServeOptions  *options,
              GError       **error)
 {
   const GOptionEntry entries[] = {
-    { "jobs", 'j', 0, G_OPTION_ARG_INT, &options->n_workers, N_("Number of workers (default: one for each processor)"), N_("N") },
+    { "jobs", 'j', 0, G_OPTION_ARG_INT, &options->n_workers, N_("Number of workers (0, the default: one for each processor)"), N_("N") },
     { "max-calls", 0, 0, G_OPTION_ARG_INT, &options->n_calls_max,
-      N_("Take no more calls at once (default: as workers need)"), N_("N") },
+      N_("Take no more calls at once (0, the default: as workers need)"), N_("N") },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
     G_OPTION_ENTRY_NULL
   };
@@ -217,6 +217,13 @@ serve_parse (ServeOptions  *options,
                            _("Serves a subject of NATS with a function of a module, in several workers.\n"
                              "\n"
                              "SIGTERM ends it once the calls that run are finished; others go to other servers."));
+  g_option_context_set_description (
+    parser.context,
+    _("Exit status:\n"
+      "  0    it was told to end, and what ran was finished\n"
+      "  2    wrong usage\n"
+      "  3    no worker could be prepared, or NATS cannot be reached, or does not allow it\n"
+      "  130  SIGINT told it to end for the second time, and what ran was killed; 129: SIGHUP, 143: SIGTERM\n"));
   afrpc_tool_options_add (&parser, entries);
   afrpc_tool_nats_add (&options->nats, &parser);
   afrpc_tool_worker_options_add (&options->worker, &parser);

@@ -110,11 +110,13 @@ read_as (const char         *word,
 
 /* Words as what a function has declared. What is no value of its type stays what it looks like: the worker may still make it
  * fit, and says what is wrong otherwise.
- * @type: a tuple; @values: (element-type GVariant): what they look like
+ * @kind: in JSON a string of digits may be an integer, and a string bytes; @type: a tuple; @values: (element-type GVariant): what
+ * they look like
  * Returns: (transfer floating): a tuple */
 GVariant *
 afrpc_tool_make_declared (char               **words,
                           GPtrArray           *values,
+                          AfrpcToolWords       kind,
                           const GVariantType  *type)
 {
   g_autoptr(GPtrArray) args = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
@@ -129,13 +131,44 @@ afrpc_tool_make_declared (char               **words,
       GVariant *read = NULL;
 
       if (member != NULL && !g_variant_is_of_type (value, member))
-        read = read_as (words[i], member);
+        read = kind == AFRPC_TOOL_WORDS_JSON ? afrpc_json_decode (words[i], -1, member, NULL) : read_as (words[i], member);
       g_ptr_array_add (args, read != NULL ? read : g_variant_ref (value));
       if (member != NULL)
         member = g_variant_type_next (member);
     }
 
   return g_variant_new_tuple ((GVariant **) args->pdata, args->len);
+}
+
+static GVariant *
+dup_floating (GVariant *tuple)
+{
+  g_autoptr(GPtrArray) members = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+
+  for (gsize i = 0; i < g_variant_n_children (tuple); i++)
+    g_ptr_array_add (members, g_variant_get_child_value (tuple, i));
+
+  return g_variant_new_tuple ((GVariant **) members->pdata, members->len);
+}
+
+/* The same of a line of JSON.
+ * Returns: (transfer floating) (nullable): a tuple; NULL if it says nothing of that type */
+GVariant *
+afrpc_tool_parse_declared_line (const char         *line,
+                                const GVariantType *type)
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) args = NULL;
+
+  if (!g_variant_type_is_definite (type))
+    return NULL;
+  args = afrpc_json_decode (line, -1, type, NULL);
+  if (args == NULL && g_variant_type_n_items (type) == 1)
+    value = afrpc_json_decode (line, -1, g_variant_type_first (type), NULL);
+  if (value != NULL)
+    return g_variant_new_tuple (&value, 1);
+
+  return args != NULL ? dup_floating (args) : NULL;
 }
 
 /* A word as JSON, with the type that it looks like.

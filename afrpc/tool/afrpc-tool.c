@@ -81,13 +81,17 @@ report_no_such_command (const char *name)
 /* "afrpc help call" is "afrpc call --help". */
 static int
 run_help (GOptionContext *context,
-          const char     *name) /* (nullable) */
+          int             n_names,
+          char          **names)
 {
+  const char *name = n_names > 0 ? names[0] : NULL;
   const Subcommand *subcommand = name != NULL ? find_subcommand (name) : NULL;
   char option[] = "--help";
   char *argv[] = { NULL, option, NULL };
   g_autofree char *help = NULL;
 
+  if (n_names > 1)
+    return afrpc_tool_usage_error (NULL, _("“help” describes one command at a time"));
   if (subcommand != NULL)
     return run_subcommand (subcommand, 2, argv);
   if (name != NULL && !g_str_equal (name, "help") && !g_str_equal (name, "--help"))
@@ -154,7 +158,7 @@ main (int    argc,
     return afrpc_tool_usage_error (NULL, _("A command is missing"));
 
   if (g_str_equal (argv[1], "help"))
-    return run_help (context, argc > 2 ? argv[2] : NULL);
+    return run_help (context, argc - 2, argv + 2);
 
   subcommand = find_subcommand (argv[1]);
   if (subcommand == NULL)

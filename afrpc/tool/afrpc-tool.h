@@ -95,6 +95,9 @@ GVariant       *afrpc_tool_new_exact            (void);
 GVariantType   *afrpc_tool_find_declared_type   (const GError                  *error);
 GVariant       *afrpc_tool_make_declared        (char                         **words,
                                                  GPtrArray                     *values,
+                                                 AfrpcToolWords                 kind,
+                                                 const GVariantType            *type);
+GVariant       *afrpc_tool_parse_declared_line  (const char                    *line,
                                                  const GVariantType            *type);
 GVariant       *afrpc_tool_parse_json_line      (const char                    *line,
                                                  GError                       **error);

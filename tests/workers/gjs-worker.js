@@ -24,6 +24,15 @@ export async function initLater(...args) {
     await later(() => (initArgs = args));
 }
 
+// No functions of a worker.
+export function* generate() {
+    yield 1;
+}
+
+export async function* generateLater() {
+    yield 1;
+}
+
 export function initBadly() {
     throw new Error('no wish to begin');
 }
@@ -81,6 +90,9 @@ const actions = {
     },
     returnError() {
         return {x: [new Error('as a value')]};
+    },
+    returnGenerator() {
+        return generate();
     },
     returnBadMap() {
         return new Map([['x', 1], [2, 2]]);

@@ -29,6 +29,7 @@ EXPORT gboolean init_ok (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_error (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_silent (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_hang (AfrpcWorker *worker, GVariant *args, GError **error);
+EXPORT gboolean init_meet (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_event (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_private (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_retire (AfrpcWorker *worker, GVariant *args, GError **error);
@@ -148,6 +149,14 @@ misbehave (const char *what,
       g_printerr ("first line\nthe last words\n");
       _exit (n);
     }
+  else if (g_str_equal (what, "die-writing"))
+    {
+      g_autofree char *text = g_strnfill (n, '\n');
+
+      write_all (STDERR_FILENO, text, n);
+      write_all (STDERR_FILENO, "and no more", strlen ("and no more"));
+      _exit (3);
+    }
   else if (g_str_equal (what, "part"))
     {
       send_part_of_result (n);
@@ -216,17 +225,20 @@ linger (void)
 
 /* Asks the parent's test, over a pipe that it opened by name, to go on, and waits for its word. */
 static void
-meet (GVariant *value)
+meet_at (const char *path)
 {
-  const char *path;
   char byte;
-  int fd;
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
 
-  g_variant_get (value, "&s", &path);
-  fd = open (path, O_RDONLY | O_CLOEXEC);
   while (fd >= 0 && read (fd, &byte, 1) > 0)
     ;
   close (fd);
+}
+
+static void
+meet (GVariant *value)
+{
+  meet_at (g_variant_get_string (value, NULL));
 }
 
 static GVariant *
@@ -438,7 +450,6 @@ perform (AfrpcWorker  *worker,
       write_all (STDERR_FILENO, text, strlen (text));
       return g_variant_new_boolean (TRUE);
     }
-
   misbehave (what, g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32) ? g_variant_get_uint32 (value) : 0);
   return g_variant_new_boolean (TRUE);
 }
@@ -579,8 +590,12 @@ act_async (AfrpcInvocation *invocation)
       g_timeout_add_full (G_PRIORITY_DEFAULT, g_variant_get_uint32 (value), answer_crowd_cb, g_object_ref (invocation),
                           g_object_unref);
     }
-  else if (g_str_equal (what, "keep"))
-    g_set_object (&kept, invocation);
+  else if (g_str_equal (what, "keep") || g_str_equal (what, "keep-saying"))
+    {
+      g_set_object (&kept, invocation);
+      if (g_str_equal (what, "keep-saying"))
+        g_printerr ("kept\n");
+    }
   else if (g_str_equal (what, "release"))
     {
       afrpc_invocation_return_value (kept, g_variant_new_string ("released"));
@@ -667,6 +682,16 @@ init_hang (AfrpcWorker  *worker,
 {
   for (;;)
     pause ();
+}
+
+/* Waits as long as the parent's test likes, or is killed before. */
+gboolean
+init_meet (AfrpcWorker  *worker,
+           GVariant     *args,
+           GError      **error)
+{
+  meet_at (g_getenv ("AFRPC_TEST_MEETING"));
+  return TRUE;
 }
 
 gboolean

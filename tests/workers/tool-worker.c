@@ -22,6 +22,7 @@ AFRPC_FUNCTION (die, NULL)
 AFRPC_FUNCTION (mixed, "(sis)")
 AFRPC_FUNCTION (kinds, "(asmix)")
 AFRPC_FUNCTION (half, "(i)")
+AFRPC_FUNCTION (large, "(tax)")
 AFRPC_FUNCTION (maybe_string, "(ms)")
 AFRPC_FUNCTION (variant, "(v)")
 AFRPC_FUNCTION (maybe_variant, "(mv)")
@@ -249,6 +250,14 @@ limits (AfrpcWorker  *worker,
 
 GVariant *
 mixed (AfrpcWorker  *worker,
+       GVariant     *args,
+       GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+GVariant *
+large (AfrpcWorker  *worker,
        GVariant     *args,
        GError      **error)
 {

@@ -13,6 +13,9 @@ function pack(value, type = null) {
 }
 
 function packArgs(args, signature = null) {
+    if (!Array.isArray(args))
+        throw new TypeError(`arguments are an array, not ${args === null || typeof args !== 'object' ? String(args) : 'another object'}`);
+
     return PackAs.packArgsBytes(args, signature, AfrpcGjs.new_value);
 }
 
@@ -21,12 +24,25 @@ function unpack(variant, options = {}) {
     return Unpack.unpackBytes(...AfrpcGjs.get_value(variant.get_normal_form()), options);
 }
 
+// A word would be taken for 0 by gjs.
+function getBackend({SYNC, ASYNC}, backend) {
+    const found = {sync: SYNC, async: ASYNC, [SYNC]: SYNC, [ASYNC]: ASYNC}[backend];
+
+    if (found === undefined)
+        throw new TypeError(`a backend is 'sync' or 'async', not ${String(backend)}`);
+    return found;
+}
+
 // What a proxy and a pool want to be made.
-function checkProperties(Process, what, {process, function: name}) {
+function checkProperties({Process, Backend}, what, properties) {
+    const {process, function: name, backend} = properties;
+
     if (!(process instanceof Process))
         throw new TypeError(`a ${what} needs a process`);
     if (typeof name !== 'string')
         throw new TypeError(`a ${what} needs the name of a function`);
+    if (backend !== undefined)
+        properties.backend = getBackend(Backend, backend);
 }
 
 function extendPool(Pool) {
@@ -39,6 +55,39 @@ function extendPool(Pool) {
     Pool.prototype.invokeAllWith = function (options, ...args) {
         return Calls.invokeAll(this, options, args);
     };
+}
+
+// What is said of a process before it gets its job, and before it is started: the library itself only complains.
+const PREPARERS = ['require', 'eval', 'send_arg', 'send_fd'];
+const CONFIGURERS = ['set_environ', 'setenv', 'unsetenv', 'set_cwd', 'set_limit', 'set_nice', 'set_orphan_policy',
+    'set_process_group', 'set_send_modules', 'set_stdin', 'set_stdout', 'set_stderr', 'take_stdin_fd', 'take_stdout_fd',
+    'take_stderr_fd'];
+
+function guardProcess(Process, Start) {
+    const {prototype} = Process;
+
+    for (const name of [...PREPARERS, ...CONFIGURERS]) {
+        const original = prototype[name];
+
+        prototype[name] = function (...args) {
+            if (this._afrpcHasJob) {
+                throw new Error(`${name}(): a process is prepared before it gets its job: before a proxy is made for it, and ` +
+                    'before it is run or handed over');
+            }
+            if (this.get_start() !== Start.NONE && CONFIGURERS.includes(name))
+                throw new Error(`${name}(): this is said of a process before it is started`);
+
+            return original.call(this, ...args);
+        };
+    }
+    for (const name of ['run_async', 'to_fd_async']) {
+        const original = prototype[name];
+
+        prototype[name] = function (...args) {
+            this._afrpcHasJob = true;
+            return original.call(this, ...args);
+        };
+    }
 }
 
 function extendProcess(Process) {
@@ -150,10 +199,12 @@ function _init() {
     Afrpc.worker = null;
 
     Calls.prepare(Afrpc);
-    Callers.extend(Afrpc.Proxy, properties => checkProperties(Afrpc.Process, 'proxy', properties));
-    Callers.extend(Afrpc.Pool, properties => checkProperties(Afrpc.Process, 'pool', properties));
+    Callers.extend(Afrpc.Proxy, properties => checkProperties(Afrpc, 'proxy', properties),
+        proxy => (proxy.get_process()._afrpcHasJob = true));
+    Callers.extend(Afrpc.Pool, properties => checkProperties(Afrpc, 'pool', properties));
     extendPool(Afrpc.Pool);
     extendBuffer(Afrpc.Buffer);
     extendProcess(Afrpc.Process);
+    guardProcess(Afrpc.Process, Afrpc.Start);
     extendWorker(Afrpc.Worker, Afrpc.Invocation);
 }

@@ -5,7 +5,8 @@ const {afrpcCalls: Calls, afrpcEvents: Events} = imports.overrides;
 
 // Has a class of callers have what a proxy has besides what introspection says.
 // @check: throws if a caller cannot be made with these properties
-function extend(Caller, check) {
+// @made: called with each
+function extend(Caller, check, made = () => {}) {
     const {_init: init} = Caller.prototype;
 
     Calls.extendCaller(Caller);
@@ -15,6 +16,7 @@ function extend(Caller, check) {
         check(others);
         init.call(this, others);
         this.bytesAsText = bytesAsText;
+        made(this);
     };
     Caller.prototype.bytesAsText = false;
 

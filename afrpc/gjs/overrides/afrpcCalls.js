@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported prepare, extendCaller, promisifyOther, invoke, invokeSync, invokeAll, openMap, sayNotStarted, tellEnd, watch,
-   isDestroyed */
+/* exported prepare, checkOptions, extendCaller, promisifyOther, invoke, invokeSync, invokeAll, openMap, sayNotStarted,
+   notStartedIfThrown, tellEnd, watch, isDestroyed */
 
 // All that a program hears of the library, and the only place that knows how calls are made. News comes through an
 // inbox, not by callbacks, which gjs may refuse; see AfrpcGjs.Inbox.
@@ -21,7 +21,7 @@ const isDescriptors = value => Array.isArray(value) ? value.every(isDescriptor) 
 // What each option has to be.
 const OPTIONS = {
     signature: isString,
-    cancellable: isObject,
+    cancellable: value => value instanceof Gio.Cancellable,
     onProgress: value => typeof value === 'function',
     progressMode: value => Number.isInteger(value) && value >= 0 && value < N_PROGRESS_MODES,
     bytesAsText: isBoolean,
@@ -177,6 +177,23 @@ function tell(error, started, process = null) {
     return tellCall(error, {get_started: () => started, get_process: () => process, get_exit: () => null});
 }
 
+// The call was not even made, unless the error knows better.
+function sayNotStarted(error) {
+    if ((error instanceof Error || error instanceof GLib.Error) && !('started' in error) && Object.isExtensible(error))
+        tell(error, Started.NO);
+
+    return error;
+}
+
+// Has what throws before a call is made say so.
+function notStartedIfThrown(make) {
+    try {
+        return make();
+    } catch (e) {
+        throw sayNotStarted(e);
+    }
+}
+
 // Of what a worker has ended with; that of a proxy is known.
 function tellEnd(error, caller) {
     return tell(Errors.addDetails(error), Started.UNKNOWN, caller instanceof Proxy ? caller.get_process() : null);
@@ -194,10 +211,12 @@ function finishBy(name) {
 function promisifyCaller(Caller) {
     const getVariant = () => getOutcome(() => inbox.get_variant());
 
+    const begin = (id, ...args) => notStartedIfThrown(() => inbox.call_full(id, ...args));
+
     promisify(Caller, 'call', 2, (caller, args, cancellable) =>
-        start(id => inbox.call_full(id, caller, args, null, cancellable), getVariant));
+        start(id => begin(id, caller, args, null, cancellable), getVariant));
     promisify(Caller, 'call_full', 3, (caller, args, options, cancellable) =>
-        start(id => inbox.call_full(id, caller, args, options, cancellable), () => [getVariant(), inbox.get_fds()]));
+        start(id => begin(id, caller, args, options, cancellable), () => [getVariant(), inbox.get_fds()]));
     promisify(Caller, 'close_async', 1, (caller, cancellable) =>
         start(id => inbox.close(id, caller, cancellable), finishBy('close_finish')));
 }
@@ -218,6 +237,11 @@ function tellOutcome(call, get) {
 
 // What blocks, and what gets an outcome in a callback.
 function extendBlocking({prototype: caller}) {
+    const {start: startCall} = caller;
+
+    caller.start = function (args, options = null) {
+        return notStartedIfThrown(() => startCall.call(this, args, options));
+    };
     caller.call_sync = function (args, cancellable = null) {
         return this.start(args, null).wait_sync(cancellable);
     };
@@ -269,7 +293,8 @@ function promisifyProcess(Process) {
 // Has an error of what all workers of a pool are called with, each by itself, say whether any has started it: none if it could
 // be said to none, and one if the function has thrown. Returns what does that, from what is known before.
 function prepareForAll(pool, cancellable) {
-    const wasSaid = !pool.is_closed() && pool.get_failure() === null && !(cancellable?.is_cancelled() ?? false);
+    const isCancelled = cancellable instanceof Gio.Cancellable && cancellable.is_cancelled();
+    const wasSaid = !pool.is_closed() && pool.get_failure() === null && !isCancelled;
 
     return error => {
         if (!(error instanceof GLib.Error))
@@ -284,7 +309,7 @@ function callAll(pool, args, options, cancellable) {
     const tellError = prepareForAll(pool, cancellable);
     const finish = finishBy('call_all_finish');
 
-    return start(id => inbox.call_all(id, pool, args, options, cancellable), () => {
+    return start(id => notStartedIfThrown(() => inbox.call_all(id, pool, args, options, cancellable)), () => {
         try {
             return finish();
         } catch (e) {
@@ -321,7 +346,7 @@ function checkOptions(options) {
         if (!Object.hasOwn(OPTIONS, name))
             throw new TypeError(`a call has no option '${name}', but ${Object.keys(OPTIONS).join(', ')}`);
         if (value !== null && value !== undefined && !OPTIONS[name](value))
-            throw new TypeError(`${String(value)} is no value of the option '${name}' of a call`);
+            throw new TypeError(`${typeof value === 'string' ? `the string '${value}'` : String(value)} is no value of the option '${name}' of a call`);
     }
 }
 
@@ -354,7 +379,7 @@ function makeCallOptions(options) {
 
 // What gets the result of a call, and what gets its progress.
 function makeGetters(unpackOptions, fds, onProgress) {
-    const getValue = () => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions);
+    const getValue = () => getOutcome(() => Unpack.unpackBytes(...inbox.get_value(), unpackOptions));
 
     return [
         fds !== null ? () => [getValue(), inbox.get_fds()] : getValue,
@@ -372,15 +397,7 @@ function makeCall(caller, options, args, begin, method) {
     const getters = makeGetters({bytesAsText: options.bytesAsText ?? caller.bytesAsText}, fds, onProgress);
 
     return PackAs.packArgsBytes(args, signature, (type, bytes) => begin(
-        id => inbox[method](id, caller, type, bytes, callOptions, mode, cancellable), ...getters));
-}
-
-// The call was not even made, unless the error knows better.
-function sayNotStarted(error) {
-    if (error instanceof Error && !('started' in error) && Object.isExtensible(error))
-        tell(error, Started.NO);
-
-    return error;
+        id => notStartedIfThrown(() => inbox[method](id, caller, type, bytes, callOptions, mode, cancellable)), ...getters));
 }
 
 // What is wrong with the arguments is told by the promise, too. No other is put around it: whoever waits is told in the
@@ -394,14 +411,12 @@ function invoke(caller, options, args) {
 }
 
 function invokeSync(caller, options, args) {
-    try {
+    return notStartedIfThrown(() => {
         if (options?.onProgress)
             throw new TypeError('nobody is called with the progress of a call that blocks');
 
         return makeCall(caller, options, args, startSync, 'call_sync');
-    } catch (e) {
-        throw sayNotStarted(e);
-    }
+    });
 }
 
 // A promise that all workers of a pool are configured.
@@ -438,7 +453,7 @@ class MapListener {
             listener.noticeOver(() => getOutcome(() => inbox.get_variant()));
             break;
         default:
-            listener.takeOutcome(() => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions));
+            listener.takeOutcome(() => getOutcome(() => Unpack.unpackBytes(...inbox.get_value(), unpackOptions)));
         }
     }
 }

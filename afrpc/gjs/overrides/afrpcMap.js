@@ -3,7 +3,7 @@
 
 const {afrpcCalls: Calls, afrpcErrors: Errors, afrpcStream: Stream} = imports.overrides;
 
-const BATCH = 1000; // results that are brought at once
+const BATCH = 64; // results that are brought at once
 
 const OPTIONS = ['bytesAsText', 'signature', 'cancellable', 'timeoutMs', 'executionTimeoutMs', 'function', 'idempotent',
     'priority', 'affinity', 'label', 'metadata'];
@@ -11,28 +11,51 @@ const OPTIONS = ['bytesAsText', 'signature', 'cancellable', 'timeoutMs', 'execut
 function check(iterable, options) {
     for (const name of Object.keys(options)) {
         if (!OPTIONS.includes(name))
-            throw Calls.sayNotStarted(new TypeError(`a map has no option '${name}'`));
+            throw new TypeError(`a map has no option '${name}'`);
     }
-    if (typeof iterable?.[Symbol.iterator] !== 'function')
-        throw Calls.sayNotStarted(new TypeError('a map needs something to iterate over'));
+    Calls.checkOptions(options);
+    if (typeof iterable?.[Symbol.iterator] === 'function')
+        return;
+    if (typeof iterable?.[Symbol.asyncIterator] === 'function')
+        throw new TypeError('a map takes no asynchronous iterable: call invoke () with each of its elements, in "for await"');
+    throw new TypeError('a map needs something to iterate over');
+}
+
+function describe(value) {
+    return value === null || typeof value !== 'object' ? String(value) : `a value of type ${typeof value}`;
 }
 
 // Results of many calls of a pool, for "for await". Inputs are taken as results are.
 var Results = class extends Stream.Stream {
     constructor(pool, iterable, options) {
-        const {ordered = true, spread = false, returnErrors = false, ...others} = options;
-
         super();
         this._origin = new Error();
-        check(iterable, others);
-        this._inputs = iterable[Symbol.iterator]();
-        this._spread = spread;
-        this._returnErrors = returnErrors;
         this._outcomes = []; // that were brought, the next one last
         this._brought = []; // those of the batch that is being brought
         this._asked = false;
         this._over = false;
+        Calls.notStartedIfThrown(() => this._open(pool, iterable, options));
+    }
+
+    _open(pool, iterable, options) {
+        if (options === null || typeof options !== 'object')
+            throw new TypeError('the options of a map are an object');
+
+        const {ordered = true, spread = false, returnErrors = false, ...others} = options;
+
+        check(iterable, others);
+        this._inputs = iterable[Symbol.iterator]();
+        this._spread = spread;
+        this._nInputs = 0; // that were taken
+        this._returnErrors = returnErrors;
         this._map = Calls.openMap(pool, others, ordered, this);
+    }
+
+    _spreadOut(value) {
+        if (typeof value?.[Symbol.iterator] !== 'function')
+            throw new TypeError(`input ${this._nInputs} of a map that spreads them is no list of arguments: ${describe(value)}`);
+
+        return [...value];
     }
 
     // What is wrong with an input is told after the results of those before it; its call is not made.
@@ -41,7 +64,8 @@ var Results = class extends Stream.Stream {
             const {done, value} = this._inputs.next();
 
             if (!done)
-                give(this._spread ? [...value] : [value]);
+                give(this._spread ? this._spreadOut(value) : [value]);
+            this._nInputs++;
         } catch (e) {
             this._error ??= Calls.sayNotStarted(e);
         }

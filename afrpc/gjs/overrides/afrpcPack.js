@@ -9,7 +9,7 @@ const {afrpcTypes: Types, afrpcWriter: Writing} = imports.overrides;
 var {Packer, describe, getBytes, getOwnBytes, getText} = (globals => {
     const {
         Array, ArrayBuffer, BigInt, BigInt64Array, BigUint64Array, DataView, Date, Float64Array, Int16Array,
-        Int32Array, Int8Array, JSON, Map, Object, Set, String, Uint16Array, Uint32Array, Uint8Array,
+        Int32Array, Int8Array, JSON, Map, Object, Set, String, Symbol, Uint16Array, Uint32Array, Uint8Array,
         Uint8ClampedArray, isNaN,
     } = globals;
 
@@ -29,7 +29,8 @@ var {Packer, describe, getBytes, getOwnBytes, getText} = (globals => {
             return String(value);
         if (typeof value !== 'object')
             return `a ${typeof value}`;
-        return `an object of ${value.constructor?.name ?? 'an unknown class'}`;
+        // What a generator function returns has a class without a name.
+        return `an object of ${value.constructor?.name || value[Symbol.toStringTag] || 'an unknown class'}`;
     }
 
     // Of a date; not toJSON(), which makes null of an invalid one.

@@ -5,7 +5,7 @@ import collections
 import pickle
 import threading
 
-from . import _loop, _proxy, _tasks
+from . import _errors, _loop, _proxy, _tasks
 from ._errors import NotStarted, RemoteTraceback
 from ._loop import Afrpc, GLib
 from .executor import BrokenPool, WorkerLost
@@ -61,7 +61,7 @@ class Core:
         self.options = options
         self.lock = threading.Lock()  # of the queue, and of what says whether anything is taken into it
         self.queue = collections.deque()
-        self.maps = set()     # that have not been sent as a whole
+        self.maps = set()     # that have not been sent as a whole, or may come back in part
         self.failure = None   # why it is broken
         self.is_closing = False
         self.is_woken = False
@@ -74,6 +74,9 @@ class Core:
         self.is_proven = False
         self.main_in_workers = False  # it cannot be loaded before they are forked: see Loop.main_has_threads
         loop.executors.add(self)
+        if loop.is_ending:  # which may not have come by this one
+            loop.executors.discard(self)
+            raise RuntimeError(_loop.AFTER_SHUTDOWN)
 
     # For any thread
 
@@ -118,6 +121,11 @@ class Core:
             self.is_woken = True
         self.loop.call(self.pump)
 
+    def stop(self):
+        """Takes nothing more: whoever was about to submit something has done so."""
+        with self.lock:
+            self.is_closing = True
+
     def close(self):
         """Has what was submitted done, and nothing more. Not even the lock is taken: memory may be being collected."""
         self.is_closing = True
@@ -138,7 +146,8 @@ class Core:
             if task.future.cancel():
                 self.claim(task)
         for one in list(self.maps):
-            one.cancel()
+            if one.has_more():
+                one.cancel()
 
     def claim(self, task):
         """Whether it is to be done: it may have been cancelled."""
@@ -281,7 +290,7 @@ class Core:
     def cannot_fork(self, error):
         """Whether a call has failed because no process that has loaded the main module can be forked."""
         return not self.main_in_workers and not self.is_proven and self.failure is None and \
-            isinstance(error, GLib.Error) and _tasks.HAS_THREADS in error.message
+            isinstance(error, GLib.Error) and _tasks.HAS_THREADS in _errors.get_message(error)
 
     def begin_again(self):
         """With workers that load the main module themselves, which are given what the others were given."""
@@ -301,7 +310,8 @@ class Core:
 
     def set_failure(self, words, cause):
         """No more workers are to be had."""
-        failure = BrokenPool(f"{words}: {cause.message if isinstance(cause, GLib.Error) else get_repr(cause)}")
+        why = _errors.get_message(cause) if isinstance(cause, GLib.Error) else get_repr(cause)
+        failure = BrokenPool(f"{words}: {why}" if why != words else words)
         failure.__cause__ = cause
         with self.lock:
             self.failure = failure
@@ -314,7 +324,8 @@ class Core:
 
     def fail_all(self):
         for one in list(self.maps):  # first, so that they make no more chunks
-            one.fail(self.make_broken())
+            if one.has_more():
+                one.fail(self.make_broken())
         for task in iter(self.take, None):
             if self.claim(task):
                 self.tell_later(task, self.make_broken())

@@ -9,8 +9,15 @@ from gi.repository import Gio, GLib
 from . import _exceptions
 
 _PREFIX = re.compile(r"python-exception (-?\d{1,10}): ")
-# Attributes that an error of GLib has, and a RemoteError.
-_OWN = ("message", "domain", "code", "type_name", "text", "traceback")
+# Attributes that no exception brings.
+_OWN = ("_afrpc_remote", "matches")
+
+# Those of all exceptions, whatever a class makes of the names.
+_ARGS, _CAUSE, _CONTEXT = (vars(BaseException)[name] for name in ("args", "__cause__", "__context__"))
+_get_vars = _exceptions.get_vars
+# What afrpc and Python need of an instance is that of all exceptions, too.
+_NEEDED = ("__cause__", "__class__", "__context__", "__delattr__", "__dict__", "__getattribute__", "__setattr__",
+           "__suppress_context__", "__traceback__")
 
 _registered = {}  # "module.name" -> class
 _made = {}        # class -> the same that is a RemoteError as well
@@ -48,10 +55,20 @@ def tell_call(error, call):
     """Has the exception of an Afrpc.Call say what is known of that."""
     if call.get_started() == NOT_BEGUN:
         error = improve_refused(error)
-    error.started = call.get_started()
+    tell_started(error, call.get_started())
     if isinstance(error, Failure):
         error.process, error.exit = call.get_process(), call.get_exit()
     return error
+
+
+def tell_started(error, started):
+    told = _get_remote(error) if isinstance(error, RemoteError) else error
+    told.started = started
+
+
+def get_message(error):
+    """That of a GLib.Error, whatever an exception of a worker has by this name."""
+    return (_get_remote(error) if isinstance(error, RemoteError) else error).message
 
 
 class RemoteTraceback(Exception):
@@ -65,34 +82,77 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.traceback}\n"""'
 
 
+class _Remote:
+    """What afrpc knows of an exception of a worker, by no name that this may have for something of its own."""
+
+    traceback = ""
+
+    def __init__(self, message="", domain="afrpc-error-quark", code=0):
+        self.message, self.domain, self.code = message, domain, code
+        words = _exceptions.unpack(*_split(message))[0]
+        self.type_name, _, self.text = words.partition(": ")
+
+    def __str__(self):
+        return f"{self.type_name}: {self.text}" if self.text else self.type_name
+
+
+def _get_remote(error):
+    known = _get_vars(error)
+    if "_afrpc_remote" not in known:  # of a class that is derived, and does not care
+        known["_afrpc_remote"] = _Remote()
+    return known["_afrpc_remote"]
+
+
+class _Word:
+    """One of these where the exception has nothing by that name: attributes of an instance, and of a class before this one,
+    are found first."""
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, error, cls=None):
+        return getattr(_get_remote(error), self.name) if error is not None else self
+
+
 class RemoteError(GLib.Error):
     """An exception of a worker's function in Python.
 
     type_name is the name of its class, text its own words, traceback what Python would have printed. It is an
     instance of that class, too, if the class is one of Python's own, has been imported by this program, or
-    was registered.
+    was registered; what the exception has by one of these names, or by those of GLib.Error, is found in its place.
     """
+
+    message, domain, code, type_name, text, traceback, started = (_Word() for _ in range(7))
 
     def __init__(self, message="", domain="afrpc-error-quark", code=0):
         # As that of GLib.Error does, without going on to those of other classes.
-        self.args = (message,)
-        self.message, self.domain, self.code = message, domain, code
-        words = _exceptions.unpack(*_split(message))[0]
-        self.type_name, _, self.text = words.partition(": ")
-        self.traceback = ""
+        _ARGS.__set__(self, (message,))
+        _get_vars(self)["_afrpc_remote"] = _Remote(message, domain, code)
 
     def __str__(self):
-        return f"{self.type_name}: {self.text}" if self.text else self.type_name
+        return str(_get_remote(self))
 
     def __repr__(self):
-        return f"Afrpc.RemoteError({str(self)!r})"
+        return f"Afrpc.RemoteError({str(_get_remote(self))!r})"
 
     def __reduce__(self):
-        state = {name: vars(self)[name] for name in ("started", "__notes__") if name in vars(self)}
-        return improve_parts, (self.message, self.domain, self.code), state
+        remote, known = _get_remote(self), _get_vars(self)
+        state = {"started": remote.started, **{name: known[name] for name in ("__notes__",) if name in known}}
+        return improve_parts, (remote.message, remote.domain, remote.code), state
+
+    def __reduce_ex__(self, protocol):
+        return RemoteError.__reduce__(self)
 
     def __setstate__(self, state):
-        vars(self).update(state)
+        for name, value in state.items():
+            (vars(_get_remote(self)) if name == "started" else _get_vars(self))[name] = value
+
+    def copy(self):
+        remote = _get_remote(self)
+        return GLib.Error(remote.message, remote.domain, remote.code)
+
+    def matches(self, domain, code):
+        return RemoteError.copy(self).matches(domain, code)
 
     @staticmethod
     def register(cls):
@@ -112,39 +172,81 @@ def _split(message):
 
 
 class _Same:
-    """What a RemoteError says as an instance of another class."""
+    """What a RemoteError needs as an instance of another class, whose names come before its own."""
+
+    __init__, __reduce__, __reduce_ex__ = RemoteError.__init__, RemoteError.__reduce__, RemoteError.__reduce_ex__
+    __setstate__, matches = RemoteError.__setstate__, RemoteError.matches
+    __copy__ = __deepcopy__ = None  # as it is pickled
+
+    def __init_subclass__(cls, **kwargs):
+        pass
 
     def __str__(self):
         # It may be of a class that is not here, only of one above that.
-        return self.text if self.type_name == _exceptions.get_name(type(self)) else RemoteError.__str__(self)
+        remote = _get_remote(self)
+        return remote.text if remote.type_name == _exceptions.get_name(type(self)) else str(remote)
 
     def __repr__(self):
-        return f"{self.type_name}({', '.join(map(repr, self.args))})"
+        return f"{_get_remote(self).type_name}({', '.join(map(repr, _ARGS.__get__(self)))})"
 
 
-class _Group:
-    """Groups have a message that is read only, which is shorter than that of the error."""
+def _compute(self, name):
+    """What the class itself makes of names that there are not, which may need what was not sent: it can be asked whether there is
+    one all the same, as Python does with those of its own."""
+    if not name.startswith("__"):
+        try:
+            return super(type(self), self).__getattr__(name)
+        except AttributeError:
+            raise
+        except Exception:  # told by what follows as its context
+            pass
+    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
-    @property
-    def message(self):
-        return vars(self).get("_message", "")
 
-    @message.setter
-    def message(self, message):
-        vars(self)["_message"] = message
+def _test(self):
+    """Likewise; Python asks this of what it prints."""
+    own = super(type(self), self)
+    try:
+        return bool(own.__bool__() if hasattr(own, "__bool__") else own.__len__())
+    except Exception:
+        return True
+
+
+def _end(self):
+    """In the place of what a class does at the end of what it has made itself."""
+
+
+def _list_contents(cls):
+    """What the class that is made of one has, whatever that has by these names."""
+    given = {name for base in cls.__mro__ if not _exceptions.is_static(base) for name in _exceptions.get_names(base)}
+    yield "__module__", cls.__module__
+    yield "__qualname__", cls.__qualname__
+    yield "__doc__", cls.__doc__
+    for name in given.intersection(_NEEDED):
+        yield name, next(names[name] for names in map(vars, BaseException.__mro__) if name in names)
+    for name, function in ("__getattr__", _compute), ("__del__", _end):
+        if name in given:
+            yield name, function
+    if given.intersection(("__bool__", "__len__")):
+        yield "__bool__", _test
+    # Those that come after the RuntimeError of a GLib.Error would be found too late.
+    for name, word in vars(RemoteError).items() if issubclass(cls, RuntimeError) else ():
+        if isinstance(word, _Word) or name == "copy":
+            own = [names[name] for names in map(_exceptions.get_names, cls.__mro__) if name in names]
+            if own:
+                yield name, own[0]
 
 
 def _make_class(cls):
     """The class that is a RemoteError as well; None if there can be none."""
     made = _made.get(cls)
     if made is None:
-        bases = (_Same, RemoteError, cls)
-        if issubclass(cls, BaseExceptionGroup):
-            bases = (_Group, *bases)
+        # Names that it has are found first; none that is among those above anyway has any of its own.
+        is_above = any(base is cls for base in RemoteError.__mro__)
+        bases = (_Same, RemoteError, cls) if is_above else (_Same, cls, RemoteError)
         try:
-            made = type(cls.__name__, bases, {"__module__": cls.__module__, "__qualname__": cls.__qualname__,
-                                              "__doc__": cls.__doc__})
-        except TypeError:  # what one has in memory leaves no room for the other
+            made = type(cls.__name__, bases, dict(_list_contents(cls)))
+        except Exception:  # what one has in memory leaves no room for the other, or it forbids to be derived from
             return None
         _made[cls] = made
     return made
@@ -163,18 +265,17 @@ def _make(cls, args, message, domain, code):
     made = _make_class(cls)
     if made is None:
         return None
-    native = next(base for base in cls.__mro__ if _exceptions.is_static(base))
     try:
-        error = _allocate(native, made, args)
+        error = _allocate(_exceptions.get_native(cls), made, args)
     except Exception:  # they do not fit
         return None
     try:
-        native.__init__(error, *args)
-        args = error.args
+        _exceptions.get_first(cls).__init__(error, *args)
+        args = _ARGS.__get__(error)
     except Exception:  # the same, of those that can be without
         pass
     RemoteError.__init__(error, message, domain, code)
-    error.args = args
+    _ARGS.__set__(error, args)
     return error
 
 
@@ -211,30 +312,34 @@ def _get_args(words, details, depth):
     return args
 
 
+def _get_origin(error):
+    cause = _CAUSE.__get__(error)
+    return cause if cause is not None else _CONTEXT.__get__(error)
+
+
 def _adorn(error, details, depth):
     """Gives an error what belongs to it besides its arguments."""
     attributes = details.get("attributes")
-    native = dict(_exceptions.list_native(error))
+    places = dict((*_exceptions.list_native(error), *_exceptions.list_slots(error)))
     for name, value in attributes.items() if isinstance(attributes, dict) else ():
         if name not in _OWN and not name.startswith("__"):
             try:
                 value = _exceptions.decode(value)
-                if name in native:
-                    native[name].__set__(error, value)
+                if name in places:
+                    places[name].__set__(error, value)
                 else:
-                    vars(error)[name] = value
+                    _get_vars(error)[name] = value
             except (ValueError, TypeError, AttributeError, RecursionError):
                 pass
     notes = details.get("notes")
     if isinstance(notes, list):
-        for note in notes:
-            if isinstance(note, str):
-                error.add_note(note)
+        # Not by add_note (), which asks a class that computes its attributes whether there are some.
+        _get_vars(error)["__notes__"] = [note for note in notes if isinstance(note, str)]
     if depth < _exceptions.DEPTH_MAX:
         if isinstance(details.get("cause"), dict):
-            error.__cause__ = _revive(details["cause"], depth + 1)
+            _CAUSE.__set__(error, _revive(details["cause"], depth + 1))
         elif isinstance(details.get("context"), dict):
-            error.__context__ = _revive(details["context"], depth + 1)
+            _CONTEXT.__set__(error, _revive(details["context"], depth + 1))
 
 
 def _build(words, details, message, domain, code, depth):
@@ -244,7 +349,9 @@ def _build(words, details, message, domain, code, depth):
             break
     else:
         error = RemoteError(message, domain, code)
-    error.type_name, _, error.text = words.partition(": ")
+        _ARGS.__set__(error, _get_args(words, details, depth))
+    remote = _get_remote(error)
+    remote.type_name, _, remote.text = words.partition(": ")
     if details is not None:
         _adorn(error, details, depth)
     return error
@@ -273,13 +380,13 @@ def improve(error):
 
     words, traceback, details = _exceptions.unpack(*_split(error.message))
     made = _build(words, details, error.message, *key, 0)
-    made.traceback = traceback
+    _get_remote(made).traceback = traceback
     if traceback:
         # At the end of what has led to it.
         last, seen = made, 0
-        while (last.__cause__ or last.__context__) is not None and seen < _exceptions.DEPTH_MAX:
-            last, seen = last.__cause__ or last.__context__, seen + 1
-        last.__cause__ = RemoteTraceback(traceback)
+        while _get_origin(last) is not None and seen < _exceptions.DEPTH_MAX:
+            last, seen = _get_origin(last), seen + 1
+        _CAUSE.__set__(last, RemoteTraceback(traceback))
     return made
 
 
@@ -313,5 +420,5 @@ def set_up(module):
                 (_AFRPC, int(module.Error.NOT_STARTED)): NotStarted,
                 (GLib.quark_to_string(Gio.io_error_quark()), int(Gio.IOErrorEnum.TIMED_OUT)): TimeoutError}
     # Of what is no call's, such as the error of a loop over events, nothing else is known.
-    for cls in RemoteError, Failure:
+    for cls in _Remote, Failure:
         cls.started = module.Started.UNKNOWN

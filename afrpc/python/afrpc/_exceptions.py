@@ -12,17 +12,27 @@ import sys
 MESSAGE_MAX = 65000    # bytes of all that is sent: no more than 64 KiB arrive, with what is put before it on the way
 TEXT_MAX = 16384       # bytes of an exception's own words that are sent
 TRACEBACK_MAX = 32768  # bytes of its traceback that are sent
+PART_MAX = 4096        # bytes of a line in that, or of an exception's words, where all would be too much
 WORDS_MAX = 1024       # bytes of the words of those that belong to it
+INT_BITS_MAX = 14000   # of which Python writes and reads the digits, if nothing else was set
+REPR_MAX = 256         # bytes of what stands in for an argument that cannot be sent
 PLACES_MAX = 40        # in code, of a traceback that is made without a module
 DEPTH_MAX = 8          # of values in each other, causes of causes, and groups of groups
 ITEMS_MAX = 256        # of attributes and notes
 GROUP_MAX = 512        # members of a group: a program's main loop makes them at once, in less than 10 ms
 CHAINED_SIZE = 1024    # bytes that arguments leave to what has led to an exception
 MEMBER_SIZE = 256      # bytes that they leave to each member of a group, and others of that to it
-LOST_SIZE = 256        # bytes of what is said of what was left out
+LOST_SIZE = 1024       # bytes of what is said of what was left out
 
-# What classes of Python itself know besides their arguments, in a place of its own.
-NATIVE = {ImportError: ("name", "path", "name_from"), NameError: ("name",), AttributeError: ("name", "obj")}
+# What classes of Python itself know in a place of its own, be it from their arguments or not.
+NATIVE = {ImportError: ("name", "path", "name_from"), NameError: ("name",), AttributeError: ("name", "obj"),
+          OSError: ("errno", "strerror", "filename", "filename2"),
+          SyntaxError: ("msg", "filename", "lineno", "offset", "text", "end_lineno", "end_offset", "print_file_and_line")}
+# Those of all exceptions, whatever a class makes of the name.
+get_vars = vars(BaseException)["__dict__"].__get__
+# What Python makes of a name in __slots__.
+SLOT = type(vars(OSError)["errno"])
+CUT = " [...] "        # in the place of what was left out in the middle
 # What arguments and attributes may be, besides those below.
 PLAIN = (type(None), bool, int, float, str)
 ESCAPES = {**{i: f"\\u{i:04x}" for i in range(32)}, ord('"'): '\\"', ord("\\"): "\\\\"}  # in JSON
@@ -43,10 +53,27 @@ def is_static(cls):
     return not cls.__flags__ & 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
+def get_native(cls):
+    """The class of Python itself that makes its instances, and has its part of them."""
+    while not is_static(cls):
+        cls = cls.__base__
+    return cls
+
+
+def get_first(cls):
+    """The class of Python itself whose __init__ () is found first; not each has its own since Python 3.14. If it is another one, it
+    gets the arguments, and they say nothing of what the one that makes instances knows."""
+    return next(base for base in cls.__mro__ if is_static(base) and "__init__" in vars(base))
+
+
 # In a worker
 
 class TooLarge(Exception):
     pass
+
+
+class Unsendable(ValueError):
+    """Its words say why."""
 
 
 class Room:
@@ -94,6 +121,13 @@ def cut_start(text, size):
     return text.encode()[-size:].decode(errors="ignore")
 
 
+def cut_middle(text, size):
+    if measure(text) <= size:
+        return text
+    half = (size - len(CUT)) // 2
+    return f"{cut(text, half)}{CUT}{cut_start(text, half)}"
+
+
 def get_name(cls):
     if cls.__module__ in ("builtins", "__main__"):
         return cls.__qualname__
@@ -106,7 +140,7 @@ def get_words(error):
         text = str(error)
     except Exception:
         text = "<its text cannot be had>"
-    return cut(clean(f"{name}: {text}" if text else name), TEXT_MAX)
+    return cut_middle(clean(f"{name}: {text}" if text else name), TEXT_MAX)
 
 
 def get_traceback(error, evaluated):
@@ -115,7 +149,11 @@ def get_traceback(error, evaluated):
 
     for name, code in evaluated.items():
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
-    trace = clean("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
+    parts = traceback.format_exception(type(error), error, error.__traceback__)
+    trace = clean("".join(parts).rstrip("\n"))
+    if measure(trace) > TRACEBACK_MAX:
+        # Rather of long words than of the places.
+        trace = "".join(cut_middle(clean(part), PART_MAX) for part in parts).rstrip("\n")
     if measure(trace) > TRACEBACK_MAX:
         start = "Traceback (most recent call last):\n  ...\n"
         trace = start + cut_start(trace, TRACEBACK_MAX - len(start))
@@ -144,7 +182,7 @@ def list_places(error, evaluated, depth=0):
         place = place.tb_next
     if len(lines) - first > PLACES_MAX:
         lines[first + PLACES_MAX // 2:-PLACES_MAX // 2] = ["  ..."]
-    lines.append(get_words(error))
+    lines.append(cut_middle(get_words(error), PART_MAX))
     return lines
 
 
@@ -180,13 +218,17 @@ def encode(value, room, depth=0):
     """As what JSON has: lists as they are; tuples, bytes and dictionaries in a dictionary that says so."""
     kind = type(value)
     room.take(len(value) if kind in (str, bytes, list, tuple, dict) else 1)
+    if kind is int and value.bit_length() > INT_BITS_MAX:
+        raise Unsendable("too large an int")
     if kind in PLAIN:
         return value
     if kind is bytes:
         room.take(len(value))
         return {"bytes": value.hex()}
-    if kind not in (list, tuple, dict) or depth == DEPTH_MAX:
-        raise ValueError
+    if kind not in (list, tuple, dict):
+        raise Unsendable(kind.__name__)
+    if depth == DEPTH_MAX:
+        raise Unsendable("nested too deep")
     if kind is dict:
         return {"dict": [[encode(part, room, depth + 1) for part in item] for item in value.items()]}
     parts = [encode(part, room, depth + 1) for part in value]
@@ -194,7 +236,7 @@ def encode(value, room, depth=0):
 
 
 def write_value(value, size):
-    """Raises ValueError for what cannot be sent at all."""
+    """Raises Unsendable for what cannot be sent at all."""
     written = write_json(encode(value, Room(size)))
     Room(size).take(measure(written))
     return written
@@ -208,10 +250,41 @@ def get_chained(error):
     return None, None
 
 
+class Lost:
+    """What is not sent, and why."""
+
+    def __init__(self):
+        self.too_large = []
+        self.unsendable = []
+
+    def add_unsendable(self, what, reason):
+        self.unsendable.append(f"{what} ({reason})")
+
+    def list(self):
+        if self.too_large:
+            yield f"left out, being too large: {', '.join(self.too_large)}"
+        if self.unsendable:
+            yield f"left out, as it cannot be sent: {', '.join(self.unsendable)}"
+
+
+def add_class(error, whole):
+    cls = type(error)
+    if cls.__module__ != "builtins":
+        bases = [base for base in cls.__mro__ if base.__module__ == "builtins"]
+        whole.add("base", write_json(next(filter(is_exception, bases), bases[0]).__name__))
+    whole.add("class", write_json([cls.__module__, cls.__qualname__]))
+
+
+def describe_class(error, size):
+    """Where what it is asked for fails."""
+    whole = Object(size)
+    add_class(error, whole)
+    return whole.end()
+
+
 def describe(error, size, depth=0):
     """In JSON, of so many bytes at most. What is needed least is left out first: attributes, the largest first, then notes,
     members of a group, what has led to it, arguments. Raises TooLarge if there is no room for its class."""
-    cls = type(error)
     whole = Object(size)
     if depth > 0:
         words = get_words(error)
@@ -219,11 +292,9 @@ def describe(error, size, depth=0):
             whole.add("words", written)
             return whole.end()
         whole.add("words", write_words(words, min(WORDS_MAX, size // 2)))
-    if cls.__module__ != "builtins":
-        whole.add("base", write_json(next(base.__name__ for base in cls.__mro__ if base.__module__ == "builtins")))
-    whole.add("class", write_json([cls.__module__, cls.__qualname__]))
+    add_class(error, whole)
 
-    lost = []
+    lost = Lost()
     for_lost = min(LOST_SIZE, whole.left // 4)
     whole.take(for_lost)
     how, chained = get_chained(error) if depth < DEPTH_MAX else (None, None)
@@ -233,8 +304,8 @@ def describe(error, size, depth=0):
         try:
             whole.add(how, describe(chained, whole.left // 2, depth + 1))
         except TooLarge:
-            lost.append(how)
-    attributes = {**get_native(error), **vars(error)}
+            lost.too_large.append(how)
+    attributes = get_attributes(error)
     if group:
         add_group(group, whole, whole.left // 4 * 3 if attributes else whole.left, depth, lost)
     notes = write_notes(attributes.pop("__notes__", None), whole, lost)
@@ -243,8 +314,9 @@ def describe(error, size, depth=0):
 
     whole.left += for_lost + sum(measure(note) + 1 for note in notes)
     try:
-        if lost:
-            notes.append(write_words(f"left out, being too large: {', '.join(lost)}", for_lost - 16))
+        told = list(lost.list())
+        for words in told:
+            notes.append(write_words(words, (for_lost - 16) // len(told)))
         if notes:
             whole.add("notes", f"[{','.join(notes)}]")
     except TooLarge:
@@ -253,12 +325,40 @@ def describe(error, size, depth=0):
 
 
 def add_args(error, whole, kept, lost):
+    args = get_args(error)
+    size = whole.left - kept - 8
     try:
-        whole.add("args", write_value(get_args(error), whole.left - kept - 8))
+        whole.add("args", write_value(args, size))
     except TooLarge:
-        lost.append("arguments")
-    except ValueError:
-        pass
+        lost.too_large.append("arguments")
+    except Unsendable:
+        add_standing_in(args, whole, size, lost)
+
+
+def add_standing_in(args, whole, size, lost):
+    found = Lost()
+    try:
+        if len(args) > ITEMS_MAX:
+            raise TooLarge
+        whole.add("args", write_value(tuple(stand_in(i, arg, size, found) for i, arg in enumerate(args)), size))
+        lost.unsendable += found.unsendable
+    except TooLarge:
+        lost.too_large.append("arguments")
+
+
+def stand_in(i, arg, size, lost):
+    """The argument, or if it cannot be sent what it is to be found by in its place: a path as its text, anything else as Python
+    prints it."""
+    try:
+        encode(arg, Room(size), 1)
+        return arg
+    except Unsendable as error:
+        lost.add_unsendable(f"argument {i + 1}", str(error))
+    try:
+        words = arg.__fspath__() if hasattr(type(arg), "__fspath__") else repr(arg)
+        return words if type(words) is bytes else cut(clean(words), REPR_MAX)
+    except Exception:
+        return f"<{type(arg).__name__}>"
 
 
 def add_group(group, whole, size, depth, lost):
@@ -275,7 +375,7 @@ def add_group(group, whole, size, depth, lost):
     if members:
         whole.add("group", f"[{','.join(members)}]")
     if len(members) < len(group):
-        lost.append(f"{len(group) - len(members)} of {len(group)} exceptions")
+        lost.too_large.append(f"{len(group) - len(members)} of {len(group)} exceptions")
 
 
 def write_notes(notes, whole, lost):
@@ -291,7 +391,7 @@ def write_notes(notes, whole, lost):
         room.take(measure(written[-1]) + 1)
         whole.take(measure(written[-1]) + 1)
     if len(written) < len(notes):
-        lost.append(f"{len(notes) - len(written)} of {len(notes)} notes")
+        lost.too_large.append(f"{len(notes) - len(written)} of {len(notes)} notes")
     return written
 
 
@@ -301,9 +401,10 @@ def add_attributes(attributes, whole, lost):
         try:
             written.append((name, write_value(value, whole.left)))
         except TooLarge:
-            lost.append(name)
-        except ValueError:
-            pass
+            lost.too_large.append(name)
+        except Unsendable as error:
+            if name != "obj":  # of an AttributeError: Python's own, and most often a module or an instance
+                lost.add_unsendable(name, str(error))
     try:
         those = Object(whole.left - 16)
     except TooLarge:
@@ -312,7 +413,7 @@ def add_attributes(attributes, whole, lost):
         try:
             those.add(name, text)
         except TooLarge:
-            lost.append(name)
+            lost.too_large.append(name)
     whole.add("attributes", those.end())
 
 
@@ -323,24 +424,64 @@ def list_native(error):
             yield from ((name, vars(cls)[name]) for name in names if name in vars(cls))
 
 
-def get_native(error):
-    """What it knows there."""
-    found = {name: place.__get__(error) for name, place in list_native(error)}
-    return {name: value for name, value in found.items() if value is not None}
+def list_slots(error):
+    """Names and descriptors of what classes have named in __slots__, those that are found first."""
+    found = {}
+    for cls in type(error).__mro__:
+        names = get_names(cls)
+        for name in names if "__slots__" in names else ():  # those of classes in C are their own matter
+            if type(names[name]) is SLOT:
+                found.setdefault(name, names[name])
+    return found.items()
+
+
+def get_slots(error):
+    found = {}
+    for name, place in list_slots(error):
+        try:
+            found[name] = place.__get__(error)
+        except AttributeError:  # it has not been set
+            pass
+    return found
+
+
+def get_known(error):
+    """What it knows in a place of Python's own that its arguments do not tell: those of a class whose own __init__ () has kept
+    them from the class of Python itself above, or has set something else."""
+    places = list(list_native(error))
+    if not places:
+        return {}
+    native, told = get_native(type(error)), None
+    if native is get_first(type(error)):
+        try:
+            told = native(*get_args(error))
+        except Exception:  # they are not for that
+            pass
+    found = {name: (place.__get__(error), place.__get__(told) if told is not None else None) for name, place in places}
+    return {name: value for name, (value, other) in found.items() if value is not other}
+
+
+def get_attributes(error):
+    return {name: value for name, value in {**get_known(error), **get_slots(error), **get_vars(error)}.items()
+            if name != "_afrpc_remote"}  # of what comes from another worker: see _errors.py
 
 
 def get_args(error):
     if isinstance(error, BaseExceptionGroup):
         return (error.message,)
-    if isinstance(error, OSError) and error.filename is not None:
-        return (*error.args[:2], error.filename, None, error.filename2)[:3 if error.filename2 is None else 5]
-    return error.args
+    args = error.args
+    # Else it was not told of files by these.
+    if isinstance(error, OSError) and len(args) == 2 and issubclass(get_first(type(error)), OSError):
+        number, words, first, second = (place.__get__(error) for name, place in list_native(error))
+        if number is args[0] and words is args[1] and first is not None:
+            return (*args, first, None, second)[:3 if second is None else 5]
+    return args
 
 
 def is_told_by_words(error):
     cls = type(error)
-    return cls.__module__ == "builtins" and get_chained(error) == (None, None) and not vars(error) and \
-        not get_native(error) and \
+    return cls.__module__ == "builtins" and get_chained(error) == (None, None) and not get_vars(error) and \
+        not get_known(error) and \
         not isinstance(error, BaseExceptionGroup) and \
         (len(error.args) == 1 and type(error.args[0]) is str and cls is not KeyError or
          not error.args and get_words(error) == get_name(cls))  # SyntaxError() has words all the same
@@ -358,10 +499,14 @@ def pack(error, evaluated):
     try:
         if is_told_by_words(error):
             return len(words), message
-        details = describe(error, MESSAGE_MAX - measure(message) - 2)
     except BaseException:  # what it is asked for is its own code
-        return len(words), message
-    return -len(words), f"{message}\n\n{details}"
+        pass
+    for describe_more in describe, describe_class:
+        try:
+            return -len(words), f"{message}\n\n{describe_more(error, MESSAGE_MAX - measure(message) - 2)}"
+        except BaseException:  # the same, or there is no room
+            pass
+    return len(words), message
 
 
 # In a program

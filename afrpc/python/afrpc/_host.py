@@ -141,7 +141,8 @@ def resolve(name, kind):
         raise FunctionError(f"'{name}' is an async generator function, and a call has one result: afrpc.event() and "
                             "afrpc.progress() send more than that")
     if is_coroutine and kind != ASYNC:
-        raise FunctionError(f"'{name}' is a coroutine function, not {KINDS[kind]}")
+        raise FunctionError(f"'{name}' is a coroutine function: it needs the async backend, in the command --async" if kind == SYNC
+                            else f"'{name}' is a coroutine function, not {KINDS[kind]}")
     serving = serving or kind in (SYNC, ASYNC)
     if kind == ASYNC and not is_coroutine and "asyncio" in sys.modules:
         function = in_loop(function)
@@ -192,7 +193,8 @@ def describe(error):
     if isinstance(error, FunctionError):
         return None, 0, str(error)
     try:
-        domain, code, message = error.domain, error.code, error.message
+        told = vars(error).get("_afrpc_remote", error)  # of another worker, which keeps its own names apart: see _errors.py
+        domain, code, message = told.domain, told.code, told.message
     except Exception:  # there are none, or what tells them fails
         domain = None
     if isinstance(domain, str) and isinstance(code, int) and isinstance(message, str) and -1 << 31 <= code < 1 << 31:

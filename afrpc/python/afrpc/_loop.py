@@ -171,6 +171,7 @@ class Loop:
         """Lets all executors finish what they have, and waits for that."""
         self.is_ending = True
         for executor in list(self.executors):
+            executor.stop()
             executor.close()
         self.call(self._stop)
         self._thread.join()

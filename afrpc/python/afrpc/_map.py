@@ -2,8 +2,10 @@
 """Executor.map(): many calls of one function, several of which travel together.
 
 How many depends on how long they take, if nobody says it: a chunk shall take some milliseconds, so that sending it costs
-little of that, and there shall be enough of them at the end to keep all workers busy.
+little of that, and there shall be enough of them at the end to keep all workers busy. What takes much longer than was thought
+comes back after the call that the worker is at, with what it has results of, and the rest is sent again, to all of them.
 """
+import bisect
 import collections
 import concurrent.futures
 import os
@@ -13,6 +15,7 @@ import time
 from . import _tasks
 
 CHUNK_TIME = 0.004   # seconds that a chunk shall take
+CHUNK_TIME_MAX = 5 * CHUNK_TIME  # after which it comes back
 GROWTH_MAX = 8       # times as many as in the last one
 CHUNKS_AT_END = 3    # for each worker, of what is left
 
@@ -53,44 +56,71 @@ class Map:
         self.chunksize = chunksize
         self.n_workers = executor._max_workers or len(os.sched_getaffinity(0))
         self.next = 0             # the first item that has not been sent
+        self.rest = []            # what comes before that, and has come back: (start, end), the first one first
         self.n_sent = 0           # chunks that are under way
         self.size = 1             # of the last one
-        self.n_measured = self.elapsed = 0
+        self.each = None          # seconds that an item takes
         self.is_cancelled = False
         self.changed = threading.Condition()
         self.outcomes = {}        # by the number of the first item: (results, why there are no more)
         self.error = None         # why nothing comes any more
 
-    def choose_size(self):
-        left = len(self.items) - self.next
+    def measure(self, n, elapsed):
+        """What becomes slower is believed at once, what becomes faster little by little."""
+        each = max(elapsed / n, 1e-7)
+        self.each = each if self.each is None else max(each, (self.each + each) / 2)
+
+    def choose_size(self, left):
         if self.chunksize is not None:
             return min(self.chunksize, left)
-        if self.n_measured > 0:
-            each = max(self.elapsed / self.n_measured, 1e-7)
+        if self.each is not None:
             share = -(-left // (self.n_workers * CHUNKS_AT_END))
-            self.size = min(int(CHUNK_TIME / each) or 1, self.size * GROWTH_MAX, share)
+            self.size = min(int(CHUNK_TIME / self.each) or 1, self.size * GROWTH_MAX, share)
         return self.size
+
+    def has_more(self):
+        """Whether there is something to send."""
+        return len(self.rest) > 0 or self.next < len(self.items)
+
+    def take_items(self):
+        """Those of the next chunk: (start, how many)."""
+        if not self.rest:
+            start, size = self.next, self.choose_size(len(self.items) - self.next)
+            self.next += size
+            return start, size
+        start, end = self.rest.pop(0)
+        size = self.choose_size(end - start)
+        self.put_back(start + size, end)
+        return start, size
+
+    def put_back(self, start, end):
+        if end == self.next:
+            self.next = start
+        elif start < end:
+            bisect.insort(self.rest, (start, end))
 
     def make_chunk(self):
         """The next one, with its pickle; None if there is nothing more, or no room: for two chunks for each worker."""
-        if self.next >= len(self.items) or self.n_sent >= 2 * self.n_workers or self.is_cancelled:
+        if not self.has_more() or self.n_sent >= 2 * self.n_workers or self.is_cancelled:
             return None
-        start, size = self.next, self.choose_size()
-        self.next += size
+        start, n = self.take_items()
+        limit = CHUNK_TIME_MAX if self.chunksize is None else None
         try:
-            data, size = _pickle_chunk(self.executor._dumps, self.fn, self.items[start:start + size], self.is_single)
+            data, size = _pickle_chunk(self.executor._dumps, self.fn, self.items[start:start + n], self.is_single, limit)
         except BaseException as error:
             if not isinstance(error, Exception) and not self.core.loop.is_current():
                 raise
             self.set_outcome(start, [], error)
             self.next = len(self.items)
+            self.rest.clear()
             return None
-        self.next = start + size
+        self.put_back(start + size, start + n)
         self.n_sent += 1
         return _Chunk(self, start, size), data
 
     def check_over(self):
-        if self.next >= len(self.items) or self.is_cancelled:
+        """What is under way may come back."""
+        if self.is_cancelled or (self.n_sent == 0 and not self.has_more()):
             self.core.maps.discard(self)
 
     def begin(self):
@@ -102,7 +132,8 @@ class Map:
             raise
         for chunk, data in made:
             self.core.add_chunk(chunk, data, self.fn)
-        self.check_over()
+        if not made:
+            self.check_over()
         if self.core.is_closing:
             self.core.loop.call(self.core.pump)
 
@@ -116,12 +147,14 @@ class Map:
         """In the thread of the loop, which pumps afterwards."""
         results, failure, elapsed = outcome
         self.n_sent -= 1
-        self.n_measured += len(results)
-        self.elapsed += elapsed
+        if results:
+            self.measure(len(results), elapsed)
         if failure is not None:
             from ._core import unpack_error
 
             error = unpack_error(*failure)
+        elif error is None:
+            self.put_back(chunk.start + len(results), chunk.start + chunk.size)
         self.set_outcome(chunk.start, results, error)
         self.feed()
 
@@ -181,10 +214,10 @@ def _give_away(results):
         yield results.pop()
 
 
-def _pickle_chunk(dumps, fn, items, is_single):
+def _pickle_chunk(dumps, fn, items, is_single, limit=None):
     """The pickle of a chunk, or of as much of it as there is before what cannot be pickled, and how much that is."""
     def pickle(some):
-        return dumps((_tasks.run_chunk, (fn, some, is_single), {}), _tasks.PROTOCOL)
+        return dumps((_tasks.run_chunk, (fn, some, is_single, limit), {}), _tasks.PROTOCOL)
 
     try:
         return pickle(items), len(items)

@@ -60,6 +60,10 @@ class Stream:
                 self._wake()
 
 
+def _drop_event(*args):
+    pass
+
+
 class Events(Stream):
     def __init__(self, proxy, limit, ends_with_worker):
         super().__init__()
@@ -94,6 +98,9 @@ class Events(Stream):
         if len(self._queue) >= self._limit:
             self._error = RuntimeError(f"more events than {self._limit} waited for whoever takes them")
             self.close()
+            # Who has asked for events, and has left their loop perhaps, need not be warned of each.
+            proxy.connect("event", _drop_event)
+            set_plain_events(proxy)
             return
         self._queue.append(value)
         self._wake()

@@ -9,6 +9,8 @@ import sys
 import time
 from _pickle import PicklingError, dumps, loads
 
+from ._afrpc import _call_each
+
 FAILURE, INIT_FAILURE = range(2)
 PROTOCOL = 5
 
@@ -192,17 +194,13 @@ def _cut_chunk(results, failure, elapsed):
     return results, failure, elapsed
 
 
-def run_chunk(function, items, is_single):
-    """A part of a map: the results up to the first that fails, why that does, and how long it took."""
+def run_chunk(function, items, is_single, limit=None):
+    """A part of a map: the results up to the first that fails, or after which the limit in seconds has passed; why that fails;
+    and how long it took."""
     results, failure = [], None
     begun = time.perf_counter()
     try:
-        if is_single:
-            for item in items:
-                results.append(function(item))
-        else:
-            for args in items:
-                results.append(function(*args))
+        _call_each(function, items, is_single, results, limit)
     except BaseException as error:
         failure = _pack_error(error)
     elapsed = time.perf_counter() - begun

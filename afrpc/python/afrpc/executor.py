@@ -180,8 +180,7 @@ class Executor(concurrent.futures.Executor):
         core = self._core
         if core.is_inherited():
             return
-        with core.lock:
-            core.is_closing = True
+        core.stop()
         if cancel_futures:
             core.loop.call(core.cancel_all)
         core.close()

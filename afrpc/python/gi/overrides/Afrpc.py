@@ -31,7 +31,7 @@ def _drive(loop):
     return aio.drive(loop)
 
 
-_proxy.set_hooks(_errors.improve, _errors.improve_refused, _errors.Failure, _drive)
+_proxy.set_hooks(_errors.improve, _errors.improve_refused, _errors.Failure, _errors.RemoteError, _drive)
 
 
 _REPLACED = set()
@@ -56,10 +56,36 @@ def _get_value(call, get):
         raise better from better.__cause__
 
 
+def _say_not_started(error):
+    """Of what was raised before any call was made."""
+    _errors.tell_started(error, Afrpc.Started.NO)
+
+
+def _refuse(words):
+    """What a call is made with is wrong."""
+    error = TypeError(words)
+    _say_not_started(error)
+    raise error
+
+
 def _check_caller(caller):
     """Whether this thread may use a proxy or a pool; one that somebody else has implemented looks itself."""
     if isinstance(caller, (Afrpc.Proxy, Afrpc.Pool)):
         _check_thread(caller.get_process())
+
+
+def _check_preparable(process):
+    """Whether what is to be prepared has no job yet, as far as that is known here: the library itself only complains."""
+    _check_thread(process)
+    if getattr(process, "_has_job", False):
+        raise RuntimeError("a process is prepared before it gets its job: before a proxy is made for it, and before it is run "
+                           "or handed over")
+
+
+def _check_configurable(process):
+    _check_preparable(process)
+    if process.get_start() != Afrpc.Start.NONE:
+        raise RuntimeError("this is said of a process before it is started")
 
 
 _LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it
@@ -81,6 +107,20 @@ _start, _wait_finish = Afrpc.Caller.start, Afrpc.Call.wait_finish
 _next_sync, _next_many_sync = Afrpc.Map.next_sync, Afrpc.Map.next_many_sync
 
 
+def _not_started_if_raised(make, *args):
+    """What raises before there is a call says that none was started."""
+    try:
+        return make(*args)
+    except Exception as error:
+        _say_not_started(error)
+        raise
+
+
+def _check_and_start(caller, args, options):
+    _check_caller(caller)
+    return _start(caller, args, options)
+
+
 @_replaces(Afrpc.Caller)
 def call_finish(self, result):
     """Gets the result of call(): a GLib.Variant."""
@@ -96,15 +136,14 @@ def call_full_finish(self, result):
 @_replaces(Afrpc.Caller)
 def call_sync(self, args=None, cancellable=None):
     """Calls the function with a GLib.Variant and blocks until there is a result, or a handler of a signal raises."""
-    _check_caller(self)
-    return _with_log(self, lambda: _proxy.wait(_start(self, args, None), cancellable))
+    call = _not_started_if_raised(_check_and_start, self, args, None)
+    return _with_log(self, lambda: _proxy.wait(call, cancellable))
 
 
 @_replaces(Afrpc.Caller)
 def call_full_sync(self, args=None, options=None, cancellable=None):
     """The same with options; the second of what it returns is a Gio.UnixFDList or None."""
-    _check_caller(self)
-    call = _start(self, args, options)
+    call = _not_started_if_raised(_check_and_start, self, args, options)
     return _with_log(self, lambda: _proxy.wait(call, cancellable)), call.steal_fds()
 
 
@@ -118,8 +157,7 @@ def close_sync(self, cancellable=None):
 @_replaces(Afrpc.Caller)
 def start(self, args=None, options=None):
     """Calls the function with a GLib.Variant and returns the Afrpc.Call, which can be waited for."""
-    _check_caller(self)
-    return _start(self, args, options)
+    return _not_started_if_raised(_check_and_start, self, args, options)
 
 
 @_replaces(Afrpc.Call)
@@ -180,7 +218,11 @@ def _make_fd_list(files):
                             f"{type(file).__name__}") from None
         if number < 0:
             raise ValueError(f"the option 'fds': {number} is no file descriptor")
-        fds.append(number)
+        try:
+            fds.append(number)
+        except GLib.Error as error:
+            error.message = f"the option 'fds': {number}: {error.message}"
+            raise
     return fds
 
 
@@ -270,11 +312,6 @@ class Host(Afrpc.Host):
 Host = override(Host)
 
 
-def _say_not_started(error):
-    """Of what was raised before any call was made."""
-    error.started = Afrpc.Started.NO
-
-
 def _prepare_for_all(pool, cancellable):
     """Returns what has the error of a call of all workers of a pool, each by itself, say whether any has started it: none if it
     could be said to none, and one if the function has thrown."""
@@ -288,7 +325,7 @@ def _prepare_for_all(pool, cancellable):
             _say_not_started(better)
         else:
             has_thrown = better.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE)
-            better.started = Afrpc.Started.YES if has_thrown else Afrpc.Started.UNKNOWN
+            _errors.tell_started(better, Afrpc.Started.YES if has_thrown else Afrpc.Started.UNKNOWN)
         return better
 
     return tell
@@ -297,9 +334,7 @@ def _prepare_for_all(pool, cancellable):
 def _check_for_all(args, options):
     for name, value, kind in ("args", args, GLib.Variant), ("options", options, Afrpc.CallOptions):
         if value is not None and not isinstance(value, kind):
-            error = TypeError(f"{name} has to be a {kind.__name__} or None, not of type {type(value).__name__}")
-            _say_not_started(error)
-            raise error
+            _refuse(f"{name} has to be a {kind.__name__} or None, not of type {type(value).__name__}")
 
 
 def _is_given_up(error):
@@ -309,16 +344,25 @@ def _is_given_up(error):
     return error is not None
 
 
+def _check_range(name, value, property):
+    """What the library would only complain of; what is no number of its type, PyGObject refuses."""
+    if isinstance(value, int) and 0 <= value <= GLib.MAXUINT and not property.minimum <= value <= property.maximum:
+        raise ValueError(f"{name}() takes {property.minimum} to {property.maximum}, not {value}")
+
+
 def _guard(cls, names):
     """Has methods that introspection brings check the thread first; those that set something return the object then."""
     def guard(name):
         method = getattr(cls, name)
 
         is_setter = name.startswith("set_")
+        property = cls.find_property(name[4:].replace("_", "-")) if is_setter else None
 
         @functools.wraps(method)
         def guarded(self, *args, **kwargs):
             _check_caller(self)
+            if property is not None and args:
+                _check_range(name, args[0], property)
             result = method(self, *args, **kwargs)
             return self if is_setter else result
 
@@ -373,7 +417,8 @@ def _choose_serialiser(serialiser):
         raise ValueError("'json-plain' has to know the type of what the worker sends: "
                          "give Afrpc.JsonSerialiser.new(GLib.VariantType(...)) instead of its name")
     if found is None:
-        raise ValueError(f"there is no serialiser {serialiser!r}")
+        raise ValueError(f"there is no serialiser {serialiser!r}: there are 'bytes', 'json', 'unsafe-pickle', 'variant', "
+                         "and what is registered")
     return found
 
 
@@ -436,9 +481,9 @@ class _Callable:
         Other keywords are properties of CallOptions: execution_timeout_ms, function, label, metadata, idempotent,
         priority, affinity, wait_for_room."""
         if callback is not None and not callable(callback):
-            raise TypeError(f"the option 'callback' has to be callable, not of type {type(callback).__name__}")
+            _refuse(f"the option 'callback' has to be callable, not of type {type(callback).__name__}")
         if fds is not None:
-            fds = _make_fd_list(fds)
+            fds = _not_started_if_raised(_make_fd_list, fds)
         call = _proxy.call(self, args, signature, timeout_ms, cancellable, raw, on_progress,
                            progress_mode, fds, options or None)
         if callback is not None:
@@ -465,9 +510,7 @@ class _Callable:
         elif serialiser is not None and serialiser.get_name() == "bytes":
             wrong = "arguments with names cannot be sent by the serialiser 'bytes'"
         if wrong is not None:
-            error = TypeError(f"{self.get_property('function')!r}: {wrong}")
-            error.started = Afrpc.Started.NO
-            raise error
+            _refuse(f"{self.get_property('function')!r}: {wrong}")
         return Tagged("afrpc.keywords", keywords)
 
     def _look_at_host(self, process):
@@ -500,10 +543,10 @@ class _Callable:
 
         The other keywords are those of invoke(), but for what is called meanwhile: callback, on_progress, progress_mode."""
         for name in self._OF_LOOPS.intersection(options):
-            raise TypeError(f"invoke_sync() has no option {name!r}: it waits for the result, and nothing is called "
-                            "meanwhile; call the proxy itself")
+            _refuse(f"invoke_sync() has no option {name!r}: it waits for the result, and nothing is called "
+                    "meanwhile; call the proxy itself")
         if fds is not None:
-            fds = _make_fd_list(fds)
+            fds = _not_started_if_raised(_make_fd_list, fds)
         if not self._takes_log:
             return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
                                     result_fds, options or None)
@@ -595,6 +638,10 @@ class _Callable:
 
 
 class Proxy(_Callable, Afrpc.Proxy):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.get_process()._has_job = True
+
     def __repr__(self):
         process = self.get_process()
         return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
@@ -715,17 +762,8 @@ class Pool(_Callable, Afrpc.Pool):
 
     def invoke_all_sync(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
         """The same, and waits."""
-        tell = _prepare_for_all(self, cancellable)
-        try:
-            made = _make_fd_list(fds) if fds is not None else None
-            _with_log(self, lambda: _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, made, options or None))
-        except GLib.Error as error:
-            better = tell(error)
-            raise better from better.__cause__
-        except (OverflowError, TypeError, ValueError):
-            # A handler of a signal may have raised it as well: only what cannot be sent is an error again.
-            self._prepare_all(args, signature, timeout_ms, cancellable, fds, options)
-            raise
+        args, options = self._prepare_all(args, signature, timeout_ms, cancellable, fds, options)
+        self.call_all_sync(args, options, cancellable)
 
     def _prepare_all(self, args, signature, timeout_ms, cancellable, fds, options):
         try:
@@ -923,7 +961,7 @@ class Process(Afrpc.Process):
     def set_environ(self, environment):
         """Sets the whole environment, of texts as "NAME=value". What says which interpreter a host in Python is run by
         stays, unless it is among them."""
-        _check_thread(self)
+        _check_configurable(self)
         super().set_environ(environment)
         names = {text.partition("=")[0] for text in environment}
         for name, value in self._interpreter:
@@ -934,27 +972,27 @@ class Process(Afrpc.Process):
     def require(self, *modules):
         """Loads modules, by their names or the paths of their files; returns the process itself, as the methods
         below do."""
-        _check_thread(self)
+        _check_preparable(self)
         for module in modules:
             super().require(_get_module(module))
         return self
 
     def eval(self, code, *args):
         """Evaluates code, which finds args as the tuple "args"."""
-        _check_thread(self)
+        _check_preparable(self)
         super().eval(code, _proxy.pack(args))
         return self
 
     def send_arg(self, *values):
         """Sends arguments for the init function."""
-        _check_thread(self)
+        _check_preparable(self)
         for value in values:
             super().send_arg(_proxy.pack(value))
         return self
 
     def send_fd(self, *files):
         """Sends copies of file descriptors: numbers, or objects that have one."""
-        _check_thread(self)
+        _check_preparable(self)
         for file in files:
             super().send_fd(_get_fd(file))
         return self
@@ -976,6 +1014,7 @@ class Process(Afrpc.Process):
     def run_async(self, function, cancellable=None, callback=None, *user_data):
         """Runs a function; without a callback returns a PendingCall for the connection."""
         _check_thread(self)
+        self._has_job = True
         if callback is not None:
             return super().run_async(function, cancellable, callback, *user_data)
         return _wait(lambda *args: super(Process, self).run_async(function, *args), self.run_finish,
@@ -984,6 +1023,7 @@ class Process(Afrpc.Process):
     def to_fd_async(self, cancellable=None, callback=None, *user_data):
         """Hands the process over; without a callback returns a PendingCall for its socket and its pidfd."""
         _check_thread(self)
+        self._has_job = True
         if callback is not None:
             return super().to_fd_async(cancellable, callback, *user_data)
         return _wait(super().to_fd_async, self.to_fd_finish, cancellable)
@@ -1006,7 +1046,7 @@ def _chain(name):
 
     @functools.wraps(setter)
     def chained(self, *args):
-        _check_thread(self)
+        _check_configurable(self)
         setter(self, *map(_get_text, args))
         return self
 
