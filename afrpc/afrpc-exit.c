@@ -396,7 +396,7 @@ append_end (const AfrpcExit *self,
     g_string_append_printf (text, "exceeded its limit of %s and ", get_limit_words (self->limit));
   if (self->status.signum != 0)
     g_string_append_printf (text, "was killed by signal %d (%s)%s%s", self->status.signum,
-                            strsignal (self->status.signum), self->killed ? " that this program sent" : "",
+                            strsignal (self->status.signum), self->killed ? " that its program sent" : "",
                             self->status.core ? ", core dumped" : "");
   else
     g_string_append_printf (text, "exited with status %d", self->status.status);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nats-peer.h"
 
+#include <signal.h>
 #include <string.h>
 
 void
@@ -97,6 +98,36 @@ peer_listen (Peer *peer)
   return peer_listen_to (peer, OWN_INBOX ".>");
 }
 
+static char changed[] = "changed", closed[] = "closed"; /* what is said of a connection */
+
+static void
+changed_cb (natsConnection *connection,
+            void           *changes)
+{
+  g_async_queue_push (changes, changed);
+}
+
+static void
+closed_cb (natsConnection *connection,
+           void           *changes)
+{
+  g_async_queue_push (changes, closed);
+}
+
+static void
+connect_peer (Peer *peer)
+{
+  natsOptions *options = NULL;
+
+  g_assert_cmpint (natsOptions_Create (&options), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetURL (options, peer->nats.url), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetDisconnectedCB (options, changed_cb, peer->changes), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetReconnectedCB (options, changed_cb, peer->changes), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetClosedCB (options, closed_cb, peer->changes), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Connect (&peer->connection, options), ==, NATS_OK);
+  natsOptions_Destroy (options);
+}
+
 void
 peer_init (Peer       *peer,
            const char *subject) /* (nullable): which it serves */
@@ -104,7 +135,8 @@ peer_init (Peer       *peer,
   memset (peer, 0, sizeof *peer);
   nats_server_init (&peer->nats, NULL);
   peer->messages = g_async_queue_new_full (said_free);
-  g_assert_cmpint (natsConnection_ConnectTo (&peer->connection, peer->nats.url), ==, NATS_OK);
+  peer->changes = g_async_queue_new ();
+  connect_peer (peer);
   peer->subscription = peer_listen_to (peer, subject != NULL ? subject : OWN_INBOX ".>");
 }
 
@@ -113,10 +145,25 @@ peer_end (Peer *peer)
 {
   nats_unsubscribe (peer->connection, peer->subscription);
   natsConnection_Close (peer->connection);
+  while (g_async_queue_pop (peer->changes) != closed)
+    ;
   natsConnection_Destroy (peer->connection);
+  g_async_queue_unref (peer->changes);
   g_async_queue_unref (peer->messages);
   g_free (peer->other);
   nats_server_clear (&peer->nats);
+}
+
+/* NATS goes and comes back; the peer is there again before the other side sees anything of it. */
+void
+peer_restart_nats (Peer *peer)
+{
+  nats_server_kill (&peer->nats, SIGKILL);
+  g_async_queue_pop (peer->changes);
+  nats_server_start (&peer->nats);
+  while (natsConnection_Status (peer->connection) != NATS_CONN_STATUS_CONNECTED)
+    g_async_queue_pop (peer->changes);
+  g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
 }
 
 /* Begins to serve. Returns: (transfer full): who calls it, and is heard */

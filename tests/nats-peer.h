@@ -19,6 +19,7 @@ typedef struct
   natsSubscription *subscription;
   natsSubscription *inbox; /* (nullable): of one that serves */
   GAsyncQueue *messages; /* (element-type Said) */
+  GAsyncQueue *changes;  /* (element-type utf8): of the connection: "changed" when it is lost, and when it is there again; "closed" */
   char *other;           /* (nullable): the inbox of the other side */
   guint64 last_id;       /* as a caller: of its calls, as it says itself */
 } Peer;
@@ -39,6 +40,7 @@ void              said_free          (gpointer          data);
 void              peer_init          (Peer             *peer,
                                       const char       *subject);
 void              peer_end           (Peer             *peer);
+void              peer_restart_nats  (Peer             *peer);
 natsSubscription *peer_listen_to     (Peer             *peer,
                                       const char       *subject);
 natsSubscription *peer_listen        (Peer             *peer);

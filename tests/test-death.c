@@ -66,7 +66,7 @@ test_death_ways (gconstpointer data)
     { "abort", 0, AFRPC_ERROR_DIED, "signal 6 (Aborted)" },
     { "signal", SIGSEGV, AFRPC_ERROR_DIED, "signal 11" },
     { "signal", SIGKILL, AFRPC_ERROR_DIED, "signal 9 (Killed)" },
-    { "close-socket", 0, AFRPC_ERROR_DIED, "signal 9 (Killed) that this program sent" },
+    { "close-socket", 0, AFRPC_ERROR_DIED, "signal 9 (Killed) that its program sent" },
     { "fork-and-exit", 6, AFRPC_ERROR_DIED, "exited with status 6" },
     { "garbage", 0, AFRPC_ERROR_PROTOCOL, "unknown kind 0" },
     { "garbage", 0xff, AFRPC_ERROR_PROTOCOL, "unknown kind 255" },

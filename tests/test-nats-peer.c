@@ -115,19 +115,6 @@ test_nats_peer_forgotten (void)
   peer_end (&peer);
 }
 
-/* NATS goes and comes back; the peer is there again before the other side sees anything of it. */
-static void
-restart_nats (Peer *peer)
-{
-  nats_server_kill (&peer->nats, SIGKILL);
-  while (natsConnection_Status (peer->connection) == NATS_CONN_STATUS_CONNECTED)
-    g_thread_yield ();
-  nats_server_start (&peer->nats);
-  while (natsConnection_Status (peer->connection) != NATS_CONN_STATUS_CONNECTED)
-    g_usleep (1000);
-  g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
-}
-
 static void
 test_nats_peer_started_again (void)
 {
@@ -143,7 +130,7 @@ test_nats_peer_started_again (void)
   demand (&peer);
   say (&peer, NULL, AFRPC_NATS_CALL, 0, 10, g_variant_new ("(a{sv}v)", NULL, test_act ("until-cancelled", NULL)));
   hear_of (&peer, AFRPC_NATS_STARTED, 10);
-  restart_nats (&peer);
+  peer_restart_nats (&peer);
   while ((said = g_async_queue_try_pop (peer.messages)) != NULL)
     said_free (said);
   for (;;)

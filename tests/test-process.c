@@ -703,7 +703,7 @@ test_process_wait (void)
   g_assert_false (afrpc_exit_is_success (exit));
   g_assert_cmpint (afrpc_exit_get_max_rss (exit), >, 100000);
   text = afrpc_exit_to_string (exit);
-  g_assert_nonnull (strstr (text, "was killed by signal 15 (Terminated) that this program sent"));
+  g_assert_nonnull (strstr (text, "was killed by signal 15 (Terminated) that its program sent"));
   afrpc_process_kill (process, SIGTERM);
 
   afrpc_process_wait_async (process, NULL, waited_cb, &again);
