@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-fork-lock.h"
 #include "peer/afrpc-self-private.h"
 #include "afrpc-host-native-private.h"
 
@@ -17,7 +18,7 @@ typedef struct
   AfrpcFunctionInfo info;
 } Registered;
 
-static GMutex lock;
+static AfrpcForkLock lock;
 static GArray *registered; /* (element-type Registered) guarded by lock, never freed */
 
 #define AFRPC_TYPE_HOST_SELF (afrpc_host_self_get_type ())
@@ -96,11 +97,11 @@ afrpc_register_function (const char        *name,
   entry.name = g_strdup (name);
   entry.info.args_type = g_strdup (args_type);
 
-  g_mutex_lock (&lock);
+  afrpc_fork_lock_lock (&lock);
   if (registered == NULL)
     registered = g_array_new (FALSE, FALSE, sizeof (Registered));
   g_array_append_val (registered, entry);
-  g_mutex_unlock (&lock);
+  afrpc_fork_lock_unlock (&lock);
 }
 
 /**

@@ -8,6 +8,7 @@
 #include "afrpc-error.h"
 #include "afrpc-json-serialiser.h"
 #include "afrpc-serialiser-values.h"
+#include "os/afrpc-fork-lock.h"
 #include "serialise/afrpc-serialiser-private.h"
 #include "wire/afrpc-frame.h"
 #include "wire/afrpc-value-check.h"
@@ -56,7 +57,7 @@ G_DEFINE_INTERFACE (AfrpcSerialiser, afrpc_serialiser, G_TYPE_OBJECT)
 
 static G_DEFINE_QUARK (afrpc-serialiser-name, name)
 
-static GMutex registry_lock;
+static AfrpcForkLock registry_lock;
 static GHashTable *registry; /* (element-type utf8 AfrpcSerialiser) (nullable) */
 
 /**
@@ -137,10 +138,10 @@ afrpc_serialiser_register (AfrpcSerialiser  *self,
     return FALSE;
 
   name = afrpc_serialiser_get_name (self);
-  g_mutex_lock (&registry_lock);
+  afrpc_fork_lock_lock (&registry_lock);
   previous = lookup_locked (name);
   g_hash_table_insert (registry, g_strdup (name), g_object_ref (self));
-  g_mutex_unlock (&registry_lock);
+  afrpc_fork_lock_unlock (&registry_lock);
 
   return TRUE;
 }
@@ -168,9 +169,9 @@ afrpc_serialiser_lookup (const char *name)
 
   g_return_val_if_fail (name != NULL, NULL);
 
-  g_mutex_lock (&registry_lock);
+  afrpc_fork_lock_lock (&registry_lock);
   found = lookup_locked (name);
-  g_mutex_unlock (&registry_lock);
+  afrpc_fork_lock_unlock (&registry_lock);
 
   return found;
 }

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-fork-lock.h"
 
 #define ERROR_MESSAGE_MAX 65536 /* bytes of a foreign error's message that are kept */
 
 #define ERROR_DOMAIN_MAX 255    /* bytes of a foreign error's domain that are kept */
 
-static GMutex domains_lock;
+static AfrpcForkLock domains_lock;
 static GHashTable *domains; /* (element-type utf8 GQuark) guarded by domains_lock, never freed */
 
 static void
@@ -53,10 +54,10 @@ ensure_locked (void)
 void
 afrpc_error_domains_add (GQuark domain)
 {
-  g_mutex_lock (&domains_lock);
+  afrpc_fork_lock_lock (&domains_lock);
   ensure_locked ();
   add_locked (domain);
-  g_mutex_unlock (&domains_lock);
+  afrpc_fork_lock_unlock (&domains_lock);
 }
 
 static GQuark
@@ -64,10 +65,10 @@ find (const char *name)
 {
   GQuark domain;
 
-  g_mutex_lock (&domains_lock);
+  afrpc_fork_lock_lock (&domains_lock);
   ensure_locked ();
   domain = GPOINTER_TO_UINT (g_hash_table_lookup (domains, name));
-  g_mutex_unlock (&domains_lock);
+  afrpc_fork_lock_unlock (&domains_lock);
 
   return domain;
 }

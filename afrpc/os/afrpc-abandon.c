@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "os/afrpc-fork-lock.h"
 #include "os/afrpc-spawn.h"
 
 #include <sys/syscall.h>
@@ -9,7 +10,7 @@
 #include "os/afrpc-child.h"
 #include "os/afrpc-low-fd.h"
 
-static GMutex lock;
+static AfrpcForkLock lock;
 static GArray *abandoned; /* (element-type AfrpcSpawned) guarded by lock */
 
 static void
@@ -28,21 +29,21 @@ sweep_locked (void)
 void
 afrpc_spawn_abandon (AfrpcSpawned *spawned)
 {
-  g_mutex_lock (&lock);
+  afrpc_fork_lock_lock (&lock);
   if (abandoned == NULL)
     abandoned = g_array_new (FALSE, FALSE, sizeof (AfrpcSpawned));
   g_array_append_val (abandoned, *spawned);
   *spawned = (AfrpcSpawned) { .pidfd = -1 };
   sweep_locked ();
-  g_mutex_unlock (&lock);
+  afrpc_fork_lock_unlock (&lock);
 }
 
 void
 afrpc_spawn_sweep (void)
 {
-  g_mutex_lock (&lock);
+  afrpc_fork_lock_lock (&lock);
   sweep_locked ();
-  g_mutex_unlock (&lock);
+  afrpc_fork_lock_unlock (&lock);
 }
 
 /* Whether @pid is a child of this process; then @pidfd (out) is a new pidfd of it, or -1. */

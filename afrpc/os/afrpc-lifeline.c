@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "os/afrpc-file-id.h"
+#include "os/afrpc-fork-lock.h"
 #include "os/afrpc-low-fd.h"
 #include "os/afrpc-reopen.h"
 
@@ -33,12 +34,12 @@ static Hung hung; /* in the worker, where that is needed later */
 int
 afrpc_lifeline_dup (void)
 {
-  static GMutex lock;
+  static AfrpcForkLock lock;
   static int ends[2] = { -1, -1 }; /* guarded by lock */
   static int owner;
   int fd;
 
-  g_mutex_lock (&lock);
+  afrpc_fork_lock_lock (&lock);
   /* A program that was forked has to have its own, or its workers would hang on its parent. */
   if (ends[0] < 0 || owner != getpid ())
     {
@@ -52,7 +53,7 @@ afrpc_lifeline_dup (void)
       owner = getpid ();
     }
   fd = ends[0] >= 0 ? afrpc_reopen (ends[0], O_RDONLY | O_NONBLOCK) : -1;
-  g_mutex_unlock (&lock);
+  afrpc_fork_lock_unlock (&lock);
 
   if (fd >= 0 && fd < FD_MIN)
     {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-fork-lock.h"
 #include "os/afrpc-memory-file.h"
 #include "os/afrpc-reopen.h"
 
@@ -20,7 +21,7 @@
 
 #define SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW)
 
-static GMutex mutex;
+static AfrpcForkLock mutex;
 static AfrpcSealedMemory *pool[AFRPC_SEALED_MEMORY_POOL_MAX]; /* oldest first */
 static guint n_pooled;
 static gsize pooled_size; /* bytes */
@@ -112,12 +113,12 @@ find_pooled (gsize size)
   AfrpcSealedMemory *dropped[AFRPC_SEALED_MEMORY_POOL_MAX], *found = NULL;
   guint n_dropped;
 
-  g_mutex_lock (&mutex);
+  afrpc_fork_lock_lock (&mutex);
   n_dropped = trim_pool (AFRPC_SEALED_MEMORY_POOL_MAX, AFRPC_SEALED_MEMORY_POOL_SIZE_MAX, dropped);
   for (guint i = 0; i < n_pooled && found == NULL; i++)
     if (pool[i]->size == size && afrpc_sealed_memory_is_alone (pool[i]))
       found = take_pooled (i);
-  g_mutex_unlock (&mutex);
+  afrpc_fork_lock_unlock (&mutex);
   free_dropped (dropped, n_dropped);
 
   return found;
@@ -130,11 +131,11 @@ add_to_pool (AfrpcSealedMemory *self)
   guint n_dropped;
 
   self->freed_at_us = g_get_monotonic_time ();
-  g_mutex_lock (&mutex);
+  afrpc_fork_lock_lock (&mutex);
   n_dropped = trim_pool (AFRPC_SEALED_MEMORY_POOL_MAX - 1, AFRPC_SEALED_MEMORY_POOL_SIZE_MAX - self->size, dropped);
   pool[n_pooled++] = self;
   pooled_size += self->size;
-  g_mutex_unlock (&mutex);
+  afrpc_fork_lock_unlock (&mutex);
   free_dropped (dropped, n_dropped);
 }
 
@@ -143,9 +144,9 @@ afrpc_sealed_memory_get_pooled (void)
 {
   gsize size;
 
-  g_mutex_lock (&mutex);
+  afrpc_fork_lock_lock (&mutex);
   size = pooled_size;
-  g_mutex_unlock (&mutex);
+  afrpc_fork_lock_unlock (&mutex);
 
   return size;
 }
@@ -156,9 +157,9 @@ afrpc_sealed_memory_drop_pooled (void)
   AfrpcSealedMemory *dropped[AFRPC_SEALED_MEMORY_POOL_MAX];
   guint n_dropped;
 
-  g_mutex_lock (&mutex);
+  afrpc_fork_lock_lock (&mutex);
   n_dropped = trim_pool (0, 0, dropped);
-  g_mutex_unlock (&mutex);
+  afrpc_fork_lock_unlock (&mutex);
   free_dropped (dropped, n_dropped);
 }
 

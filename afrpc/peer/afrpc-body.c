@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "os/afrpc-fork-lock.h"
 #include "os/afrpc-group.h"
 #include "peer/afrpc-exit-private.h"
 
@@ -33,7 +34,7 @@ static const guint steps[AFRPC_BODY_N_STATES] = {
   [AFRPC_BODY_FOREIGN] = STATE (ENDED),
 };
 
-static GMutex taken_lock;
+static AfrpcForkLock taken_lock;
 static GHashTable *taken; /* (element-type int) pids of all bodies that are children; guarded by taken_lock */
 
 gboolean
@@ -75,9 +76,9 @@ afrpc_body_is_taken (int pid)
 {
   gboolean is_taken;
 
-  g_mutex_lock (&taken_lock);
+  afrpc_fork_lock_lock (&taken_lock);
   is_taken = taken != NULL && g_hash_table_contains (taken, GINT_TO_POINTER (pid));
-  g_mutex_unlock (&taken_lock);
+  afrpc_fork_lock_unlock (&taken_lock);
 
   return is_taken;
 }
@@ -86,14 +87,14 @@ static void
 set_taken (int      pid,
            gboolean is_taken)
 {
-  g_mutex_lock (&taken_lock);
+  afrpc_fork_lock_lock (&taken_lock);
   if (taken == NULL)
     taken = g_hash_table_new (NULL, NULL);
   if (is_taken)
     g_hash_table_add (taken, GINT_TO_POINTER (pid));
   else
     g_hash_table_remove (taken, GINT_TO_POINTER (pid));
-  g_mutex_unlock (&taken_lock);
+  afrpc_fork_lock_unlock (&taken_lock);
 }
 
 static void

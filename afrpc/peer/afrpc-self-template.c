@@ -10,11 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/afrpc-fork-lock.h"
 #include "os/afrpc-fork.h"
 #include "os/afrpc-low-fd.h"
 #include "os/afrpc-spawn.h"
 
-static GMutex lock;
+static AfrpcForkLock lock;
 
 static gboolean is_ready; /* guarded by the lock */
 
@@ -69,10 +70,10 @@ afrpc_self_set_ready (void)
 {
   gboolean was_ready;
 
-  g_mutex_lock (&lock);
+  afrpc_fork_lock_lock (&lock);
   was_ready = is_ready;
   is_ready = TRUE;
-  g_mutex_unlock (&lock);
+  afrpc_fork_lock_unlock (&lock);
 
   return !was_ready;
 }
@@ -92,9 +93,9 @@ afrpc_self_is_ready (void)
 {
   gboolean ready;
 
-  g_mutex_lock (&lock);
+  afrpc_fork_lock_lock (&lock);
   ready = is_ready;
-  g_mutex_unlock (&lock);
+  afrpc_fork_lock_unlock (&lock);
 
   return ready;
 }
@@ -107,7 +108,7 @@ afrpc_self_take_template (int *fd,
 {
   gboolean taken;
 
-  g_mutex_lock (&lock);
+  afrpc_fork_lock_lock (&lock);
   taken = template_fd >= 0 && owner == getpid ();
   if (taken)
     {
@@ -116,7 +117,7 @@ afrpc_self_take_template (int *fd,
       *pidfd = template_pidfd;
       template_fd = template_pidfd = -1;
     }
-  g_mutex_unlock (&lock);
+  afrpc_fork_lock_unlock (&lock);
 
   return taken;
 }

@@ -3,6 +3,7 @@
 /* What a source consists of, for its files. */
 #pragma once
 
+#include "os/afrpc-fork-lock.h"
 #include "peer/afrpc-slice.h"
 #include "peer/afrpc-source.h"
 
@@ -47,7 +48,7 @@ struct _AfrpcSource
 };
 
 /* Guards the list of all sources, and member->source where it is read by other threads. */
-extern GMutex afrpc_sources_lock;
+extern AfrpcForkLock afrpc_sources_lock;
 
 /* How many forks there are between this process and the first: to know of one costs no system call then. What did not go through
  * fork () is not counted. */

@@ -69,11 +69,11 @@ afrpc_source_enter (AfrpcSourceMember *member)
   if (!afrpc_source_is_there (member))
     return AFRPC_SOURCE_GONE;
 
-  g_mutex_lock (&afrpc_sources_lock);
+  afrpc_fork_lock_lock (&afrpc_sources_lock);
   if (member->source != NULL)
     entry = is_home (member->source) && g_main_context_acquire (member->source->context) ? AFRPC_SOURCE_ENTERED :
                                                                                            AFRPC_SOURCE_FOREIGN;
-  g_mutex_unlock (&afrpc_sources_lock);
+  afrpc_fork_lock_unlock (&afrpc_sources_lock);
 
   return entry;
 }
@@ -188,7 +188,7 @@ afrpc_source_post (AfrpcSourceMember      *member,
 {
   AfrpcSource *self;
 
-  g_mutex_lock (&afrpc_sources_lock);
+  afrpc_fork_lock_lock (&afrpc_sources_lock);
   self = member->source;
   if (self != NULL)
     {
@@ -201,7 +201,7 @@ afrpc_source_post (AfrpcSourceMember      *member,
       wake_up (self);
       g_mutex_unlock (&self->lock);
     }
-  g_mutex_unlock (&afrpc_sources_lock);
+  afrpc_fork_lock_unlock (&afrpc_sources_lock);
 
   return self != NULL;
 }
@@ -285,11 +285,12 @@ afrpc_source_clear_posts (AfrpcSource *self)
   g_queue_clear_full (&self->posts, (GDestroyNotify) post_free);
 }
 
-/* They are those of the process that this one was forked from, whose descriptor wakes up that one, too. */
+/* They are those of the process that this one was forked from, whose descriptor wakes up that one, too. A thread that had the lock
+ * there is not here. */
 void
 afrpc_source_leave_inherited_posts (AfrpcSource *self)
 {
-  g_mutex_lock (&self->lock);
+  g_mutex_init (&self->lock);
   g_queue_init (&self->posts);
   g_atomic_int_set (&self->has_posts, FALSE);
   if (self->wake.fd >= 0)
@@ -298,6 +299,5 @@ afrpc_source_leave_inherited_posts (AfrpcSource *self)
       close (self->wake.fd);
       self->wake.fd = -1;
     }
-  g_mutex_unlock (&self->lock);
   afrpc_source_get_wake_fd (self);
 }

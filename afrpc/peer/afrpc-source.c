@@ -11,7 +11,7 @@
 /* Peers that are looked at, without a main loop, when there is one more. */
 #define KEPT_TURNS 16u
 
-GMutex afrpc_sources_lock;
+AfrpcForkLock afrpc_sources_lock;
 guint afrpc_source_n_forks;
 static GHashTable *sources; /* (element-type GMainContext AfrpcSource) guarded by afrpc_sources_lock; nothing is owned */
 
@@ -48,21 +48,21 @@ afrpc_source_add (AfrpcSource            *self,
   init_place (&member->socket, member);
   init_place (&member->pidfd, member);
   init_place (&member->standard_error, member);
-  g_mutex_lock (&afrpc_sources_lock);
+  afrpc_fork_lock_lock (&afrpc_sources_lock);
   member->source = self;
   g_hash_table_add (self->known, member);
-  g_mutex_unlock (&afrpc_sources_lock);
+  afrpc_fork_lock_unlock (&afrpc_sources_lock);
 }
 
 /* For a peer that is gone; it is neither watched nor active. */
 void
 afrpc_source_forget (AfrpcSourceMember *member)
 {
-  g_mutex_lock (&afrpc_sources_lock);
+  afrpc_fork_lock_lock (&afrpc_sources_lock);
   if (member->source != NULL)
     g_hash_table_remove (member->source->known, member);
   member->source = NULL;
-  g_mutex_unlock (&afrpc_sources_lock);
+  afrpc_fork_lock_unlock (&afrpc_sources_lock);
 }
 
 void
@@ -368,12 +368,12 @@ source_finalize (GSource *source)
   afrpc_source_leave_if_inherited (self);
   if (self->has_inherited)
     drop_inherited (self);
-  g_mutex_lock (&afrpc_sources_lock);
+  afrpc_fork_lock_lock (&afrpc_sources_lock);
   g_hash_table_remove (sources, self->context);
   g_hash_table_iter_init (&iter, self->known);
   while (g_hash_table_iter_next (&iter, (gpointer *) &member, NULL))
     member->source = NULL;
-  g_mutex_unlock (&afrpc_sources_lock);
+  afrpc_fork_lock_unlock (&afrpc_sources_lock);
 
   afrpc_source_clear_places (self);
   if (self->turn != NULL)
@@ -446,7 +446,7 @@ afrpc_source_leave_inherited (AfrpcSource *self)
 
   self->pid = getpid ();
   self->n_forks = afrpc_source_n_forks;
-  g_mutex_lock (&afrpc_sources_lock);
+  afrpc_fork_lock_lock (&afrpc_sources_lock);
   g_hash_table_iter_init (&iter, self->known);
   while (g_hash_table_iter_next (&iter, (gpointer *) &member, NULL))
     {
@@ -455,7 +455,7 @@ afrpc_source_leave_inherited (AfrpcSource *self)
       member->funcs->inherited (member->peer);
     }
   g_hash_table_remove_all (self->known);
-  g_mutex_unlock (&afrpc_sources_lock);
+  afrpc_fork_lock_unlock (&afrpc_sources_lock);
 
   /* What GLib has locked in a thread that was in its main loop stays so where there is no such thread. Whoever uses the context
    * itself next does the rest. */
@@ -472,24 +472,10 @@ afrpc_source_leave_if_inherited (AfrpcSource *self)
     afrpc_source_leave_inherited (self);
 }
 
-/* Another thread may have what is locked while this one forks, and the process that is made has no such thread. */
 static void
-fork_cb (void)
-{
-  g_mutex_lock (&afrpc_sources_lock);
-}
-
-static void
-forked_parent_cb (void)
-{
-  g_mutex_unlock (&afrpc_sources_lock);
-}
-
-static void
-forked_child_cb (void)
+forked_cb (void)
 {
   afrpc_source_n_forks++;
-  g_mutex_unlock (&afrpc_sources_lock);
 }
 
 AfrpcSource *
@@ -498,11 +484,11 @@ afrpc_source_get (void)
   g_autoptr(GMainContext) context = g_main_context_ref_thread_default ();
   AfrpcSource *self;
 
-  g_mutex_lock (&afrpc_sources_lock);
+  afrpc_fork_lock_lock (&afrpc_sources_lock);
   if (sources == NULL)
     {
       sources = g_hash_table_new (NULL, NULL);
-      pthread_atfork (fork_cb, forked_parent_cb, forked_child_cb);
+      pthread_atfork (NULL, NULL, forked_cb);
     }
   self = g_hash_table_lookup (sources, context);
   if (self == NULL)
@@ -510,7 +496,7 @@ afrpc_source_get (void)
       self = new_source (context);
       g_hash_table_insert (sources, context, self);
     }
-  g_mutex_unlock (&afrpc_sources_lock);
+  afrpc_fork_lock_unlock (&afrpc_sources_lock);
   afrpc_source_leave_if_inherited (self);
   if (self->has_inherited)
     clear_inherited (self);

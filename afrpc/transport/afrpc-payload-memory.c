@@ -5,10 +5,12 @@
 
 #include <sys/mman.h>
 
+#include "os/afrpc-fork-lock.h"
+
 /* On most machines. Elsewhere it is only what sizes are rounded to. */
 #define HUGE_PAGE_SIZE ((gsize) AFRPC_PAYLOAD_MEMORY_KEPT_MIN)
 
-static GMutex mutex;
+static AfrpcForkLock mutex;
 static AfrpcPayloadMemory kept[AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX]; /* oldest first */
 static guint n_kept;
 static gsize kept_size; /* bytes */
@@ -37,7 +39,7 @@ find_kept (AfrpcPayloadMemory *self,
   guint n_dropped = 0;
   guint best = AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX;
 
-  g_mutex_lock (&mutex);
+  afrpc_fork_lock_lock (&mutex);
   for (guint i = 0; i < n_kept; i++)
     if (kept[i].capacity >= capacity && kept[i].capacity / 2 <= capacity &&
         (best == AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX || kept[i].capacity < kept[best].capacity))
@@ -48,7 +50,7 @@ find_kept (AfrpcPayloadMemory *self,
     for (guint i = n_kept; i-- > 0;)
       if (kept[i].capacity < capacity)
         dropped[n_dropped++] = take_kept (i);
-  g_mutex_unlock (&mutex);
+  afrpc_fork_lock_unlock (&mutex);
 
   while (n_dropped-- > 0)
     munmap (dropped[n_dropped].data, dropped[n_dropped].capacity);
@@ -128,13 +130,13 @@ afrpc_payload_memory_clear (AfrpcPayloadMemory *self)
     {
       madvise (self->data, self->capacity, MADV_FREE);
 
-      g_mutex_lock (&mutex);
+      afrpc_fork_lock_lock (&mutex);
       while (n_kept == AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX ||
              kept_size + self->capacity > AFRPC_PAYLOAD_MEMORY_KEPT_SIZE_MAX)
         dropped[n_dropped++] = take_kept (0);
       kept[n_kept++] = *self;
       kept_size += self->capacity;
-      g_mutex_unlock (&mutex);
+      afrpc_fork_lock_unlock (&mutex);
     }
 
   *self = (AfrpcPayloadMemory) { NULL };
@@ -171,9 +173,9 @@ afrpc_payload_memory_get_kept (void)
 {
   gsize size;
 
-  g_mutex_lock (&mutex);
+  afrpc_fork_lock_lock (&mutex);
   size = kept_size;
-  g_mutex_unlock (&mutex);
+  afrpc_fork_lock_unlock (&mutex);
 
   return size;
 }
@@ -185,10 +187,10 @@ afrpc_payload_memory_drop_kept (void)
   AfrpcPayloadMemory dropped[AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX];
   guint n_dropped = 0;
 
-  g_mutex_lock (&mutex);
+  afrpc_fork_lock_lock (&mutex);
   while (n_kept > 0)
     dropped[n_dropped++] = take_kept (0);
-  g_mutex_unlock (&mutex);
+  afrpc_fork_lock_unlock (&mutex);
 
   while (n_dropped-- > 0)
     munmap (dropped[n_dropped].data, dropped[n_dropped].capacity);
