@@ -116,6 +116,18 @@ afrpc_call_async_result_init (GAsyncResultIface *iface)
   iface->is_tagged = afrpc_call_is_tagged;
 }
 
+/* Whether it is a call of the process that this one was forked from: nobody waits for it here, so it has an outcome now. */
+static gboolean
+is_inherited (AfrpcCall *self)
+{
+  if (!afrpc_caller_is_inherited (self->caller))
+    return FALSE;
+
+  afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
+
+  return TRUE;
+}
+
 /**
  * afrpc_call_wait:
  * @self: a call
@@ -149,7 +161,7 @@ afrpc_call_wait (AfrpcCall           *self,
       afrpc_call_wait_fail (wait, g_steal_pointer (&error));
       return;
     }
-  if (self->is_told)
+  if (self->is_told || is_inherited (self))
     {
       afrpc_call_wait_tell (wait, FALSE);
       return;

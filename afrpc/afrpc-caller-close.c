@@ -56,6 +56,15 @@ afrpc_caller_is_marked_destroyed (AfrpcCaller *self)
   return g_object_get_qdata (G_OBJECT (self), destroyed_quark) != NULL;
 }
 
+/* Whether it belongs to the process that this one was forked from, in which nothing is done with it. */
+gboolean
+afrpc_caller_is_inherited (AfrpcCaller *self)
+{
+  const AfrpcCallerOwn *own = AFRPC_CALLER_GET_IFACE (self)->own;
+
+  return own != NULL && own->is_inherited (self);
+}
+
 static void
 close_default (AfrpcCaller *self)
 {
@@ -138,7 +147,7 @@ close_async_default (AfrpcCaller         *self,
                                "another thread runs the main context that the caller belongs to");
       return;
     }
-  if (afrpc_caller_is_marked_destroyed (self))
+  if (afrpc_caller_is_marked_destroyed (self) || afrpc_caller_is_inherited (self))
     {
       g_task_return_boolean (task, TRUE);
       return;

@@ -22,6 +22,8 @@ typedef struct
   /* (nullable): whether it was not begun, and has been cancelled before it is */
   gboolean   (*cancel_unstarted) (AfrpcCaller *self,
                           AfrpcCall   *call);
+  /* whether it belongs to the process that this one was forked from */
+  gboolean   (*is_inherited) (AfrpcCaller *self);
 } AfrpcCallerOwn;
 
 gboolean afrpc_caller_begin_events       (AfrpcCaller  *self,
@@ -62,5 +64,6 @@ gboolean afrpc_caller_is_marked_destroyed (AfrpcCaller         *self);
 gboolean afrpc_caller_tell_closed        (AfrpcCaller          *self);
 gboolean afrpc_caller_mark_closed        (AfrpcCaller          *self);
 gboolean afrpc_caller_is_marked_closed   (AfrpcCaller          *self);
+gboolean afrpc_caller_is_inherited       (AfrpcCaller          *self);
 
 G_END_DECLS

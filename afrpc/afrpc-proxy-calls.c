@@ -296,7 +296,15 @@ afrpc_proxy_withdraw (AfrpcCaller *caller,
   return afrpc_peer_withdraw_outcome (AFRPC_PROXY (caller)->peer, afrpc_call_get_pending (call));
 }
 
-static const AfrpcCallerOwn own = { afrpc_proxy_may_use, afrpc_proxy_get_exit, NULL, afrpc_proxy_withdraw };
+static gboolean
+afrpc_proxy_is_inherited (AfrpcCaller *caller)
+{
+  return afrpc_peer_is_inherited (AFRPC_PROXY (caller)->peer);
+}
+
+static const AfrpcCallerOwn own = {
+  afrpc_proxy_may_use, afrpc_proxy_get_exit, NULL, afrpc_proxy_withdraw, NULL, afrpc_proxy_is_inherited,
+};
 
 void
 afrpc_proxy_caller_init (AfrpcCallerInterface *iface)

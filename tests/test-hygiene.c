@@ -624,39 +624,6 @@ test_no_processes (void)
     }
 }
 
-/* Makes one from the default template. */
-static gboolean
-call_new (void)
-{
-  g_autoptr(AfrpcProcess) process = afrpc_process_new ();
-  g_autoptr(AfrpcProxy) proxy = NULL;
-  g_autoptr(GVariant) result = NULL;
-
-  afrpc_process_require (process, TEST_WORKER);
-  proxy = afrpc_proxy_new (process, "act");
-  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, NULL);
-  afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
-
-  return result != NULL;
-}
-
-static void
-test_forked_program (void)
-{
-  int pid, status;
-
-  g_test_summary ("A program that forks itself, and what it has forked, have templates of their own");
-  g_assert_true (call_new ());
-  pid = fork ();
-  g_assert_no_errno (pid);
-  if (pid == 0)
-    _exit (call_new () && call_new () ? 0 : 1);
-  g_assert_true (call_new ());
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_cmpint (status, ==, 0);
-  g_assert_true (call_new ());
-}
-
 static void
 test_small_files (void)
 {
@@ -672,192 +639,10 @@ test_small_files (void)
 
       dup2 (null, STDOUT_FILENO);
       dup2 (null, STDERR_FILENO);
-      _exit (setrlimit (RLIMIT_FSIZE, &limit) == 0 && call_new () ? 0 : 1);
+      _exit (setrlimit (RLIMIT_FSIZE, &limit) == 0 && test_call_new () ? 0 : 1);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_cmpint (status, ==, 0);
-}
-
-static void
-returned_cb (GObject      *proxy,
-             GAsyncResult *result,
-             gpointer      n_left)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
-
-  g_assert_no_error (error);
-  g_assert_cmpuint (g_variant_get_size (value), ==, 1 << 20);
-  --*(guint *) n_left;
-}
-
-static void
-test_forked_program_closing (void)
-{
-  g_autoptr(AfrpcProcess) process = test_process_new ();
-  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
-  g_autoptr(AfrpcProxy) other = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
-  g_autoptr(GVariant) result = NULL;
-  guint n_left = 3;
-  int pid, status;
-
-  g_test_summary ("What a worker that was closed has still to say is for the program, not for what that has forked");
-  g_assert_true (call_new ());
-  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, NULL));
-  for (guint i = n_left; i > 0; i--)
-    afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("bytes", g_variant_new_uint32 (1 << 20)), NULL, returned_cb, &n_left);
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
-  afrpc_caller_close (AFRPC_CALLER (proxy));
-  pid = fork ();
-  g_assert_no_errno (pid);
-  if (pid == 0)
-    {
-      g_autoptr(GError) error = NULL;
-
-      for (guint i = 0; i < 20; i++)
-        if (!call_new ())
-          _exit (1);
-      /* What it has inherited is of no use to it, and does no harm. */
-      if (afrpc_caller_call_sync (AFRPC_CALLER (other), test_act ("return", NULL), NULL, &error) != NULL ||
-          !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED))
-        _exit (2);
-      g_object_unref (other);
-      _exit (0);
-    }
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_cmpint (status, ==, 0);
-  while (n_left > 0)
-    g_main_context_iteration (NULL, TRUE);
-  result = afrpc_caller_call_sync (AFRPC_CALLER (other), test_act ("return", NULL), NULL, NULL);
-  g_assert_nonnull (result);
-}
-
-/* Returns: what went wrong in a process that uses what it has inherited, or 0 */
-static int
-use_inherited (AfrpcCaller *caller)
-{
-  g_autoptr(AfrpcCall) call = NULL;
-  g_autoptr(GError) error = NULL;
-
-  if (afrpc_caller_call_sync (caller, test_act ("return", g_variant_new_uint32 (77)), NULL, &error) != NULL ||
-      !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED) || strstr (error->message, "forked from") == NULL)
-    return 1;
-  call = afrpc_caller_start (caller, test_act ("return", NULL), NULL);
-  while (!afrpc_call_is_settled (call))
-    g_main_context_iteration (NULL, TRUE);
-  if (afrpc_call_get_started (call) != AFRPC_STARTED_NO)
-    return 2;
-  afrpc_caller_close (caller);
-  afrpc_caller_kill (caller);
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
-  g_object_unref (caller);
-
-  return 0;
-}
-
-static void
-fork_using (AfrpcCaller *caller)
-{
-  const int pid = fork ();
-  int status;
-
-  g_assert_no_errno (pid);
-  if (pid == 0)
-    _exit (use_inherited (caller));
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_cmpint (status, ==, 0);
-}
-
-static void
-forking_cb (GObject      *object,
-            GAsyncResult *result,
-            gpointer      has_forked)
-{
-  g_autoptr(GVariant) value = test_call_finish (object, result, NULL, NULL);
-
-  g_assert_nonnull (value);
-  fork_using (AFRPC_CALLER (object));
-  *(gboolean *) has_forked = TRUE;
-}
-
-static void
-test_forked_program_used (gconstpointer kind)
-{
-  g_autoptr(AfrpcProcess) process = test_process_new ();
-  g_autoptr(AfrpcCaller) caller = NULL;
-  g_autoptr(AfrpcCall) call = NULL;
-  gboolean has_forked = FALSE;
-
-  g_test_summary ("A process that the program has forked is refused the program's workers, whatever it does with them");
-  if (g_str_equal (kind, "pool"))
-    {
-      caller = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "act", "max-workers", 2, NULL);
-      g_signal_connect (caller, "notify", G_CALLBACK (test_ignore_cb), NULL);
-      g_assert_nonnull (afrpc_pool_get_workers (AFRPC_POOL (caller))); /* has it look what has changed */
-    }
-  else
-    {
-      const gboolean is_async = g_str_equal (kind, "async");
-
-      caller = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", is_async ? "act_async" : "act", "backend",
-                             is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC, NULL);
-    }
-  g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL));
-  /* What there is to be told of it is told by the program. */
-  call = afrpc_caller_start (caller, test_act ("return", NULL), NULL);
-  fork_using (caller);
-  g_variant_unref (afrpc_call_wait_sync (call, NULL, NULL));
-  for (guint32 i = 0; i < 3; i++)
-    {
-      g_autoptr(GVariant) value = afrpc_caller_call_sync (caller, test_act ("return", g_variant_new_uint32 (i)), NULL, NULL);
-      g_autofree char *text = NULL, *expected = g_strdup_printf ("uint32 %u", i);
-
-      g_assert_nonnull (value);
-      text = g_variant_print (value, TRUE);
-      g_assert_nonnull (strstr (text, expected));
-    }
-  /* Where the program is told something */
-  afrpc_caller_call (caller, test_act ("return", NULL), NULL, forking_cb, &has_forked);
-  test_iterate_until (&has_forked);
-  g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL));
-  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
-}
-
-static void
-test_forked_program_context (void)
-{
-  GMainContext *context = g_main_context_new ();
-  g_autoptr(AfrpcCaller) caller = NULL;
-  g_autoptr(GError) error = NULL;
-  int pid, status;
-
-  g_test_summary ("A process that the program has forked may use, and let go of, a main context that it has inherited");
-  g_main_context_push_thread_default (context);
-  caller = AFRPC_CALLER (test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL));
-  for (guint i = 0; i < 3; i++)
-    {
-      pid = fork ();
-      g_assert_no_errno (pid);
-      if (pid == 0)
-        {
-          if ((i > 0 && afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL) != NULL) || (i > 1 && !call_new ()))
-            _exit (1);
-          g_main_context_pop_thread_default (context);
-          g_main_context_unref (context);
-          _exit (0);
-        }
-      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-      g_assert_cmpint (status, ==, 0);
-      g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, &error));
-      g_assert_no_error (error);
-    }
-  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
-  g_clear_object (&caller);
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
 }
 
 int
@@ -877,12 +662,6 @@ main (int   argc,
   g_test_add_func ("/hygiene/no-fds/blocking", test_no_fds_blocking);
   g_test_add_func ("/hygiene/pidfd-lost", test_pidfd_lost);
   g_test_add_func ("/hygiene/pidfd-lost-lie", test_pidfd_lost_lie);
-  g_test_add_func ("/hygiene/forked-program", test_forked_program);
-  g_test_add_func ("/hygiene/forked-program/closing", test_forked_program_closing);
-  g_test_add_data_func ("/hygiene/forked-program/used/sync", "sync", test_forked_program_used);
-  g_test_add_data_func ("/hygiene/forked-program/used/async", "async", test_forked_program_used);
-  g_test_add_data_func ("/hygiene/forked-program/used/pool", "pool", test_forked_program_used);
-  g_test_add_func ("/hygiene/forked-program/context", test_forked_program_context);
   g_test_add_func ("/hygiene/small-files", test_small_files);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);
 

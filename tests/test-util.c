@@ -614,3 +614,19 @@ test_describe_start (AfrpcProcess *process) /* (transfer full) */
 
   return g_variant_print (result, FALSE);
 }
+
+/* Whether a worker can be made from the default template, called, and closed. */
+gboolean
+test_call_new (void)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new ();
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  afrpc_process_require (process, TEST_WORKER);
+  proxy = afrpc_proxy_new (process, "act");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, NULL);
+  afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
+
+  return result != NULL;
+}

@@ -127,6 +127,7 @@ void          test_send_fd_with  (AfrpcProcess         *process,
 
 /* A process that can be forked; and what a process, of which that takes a reference, was given until it was
  * started, as text. */
+gboolean      test_call_new      (void);
 AfrpcProcess *test_template_new  (void);
 char         *test_describe_start (AfrpcProcess        *process);
 

@@ -630,12 +630,16 @@ afrpc_inbox_take (AfrpcPeer      *self,
           break;
         }
 
+      /* Whoever is told may fork as well, and this may be the process that was: what comes next is told in the program. */
+      if (G_UNLIKELY (!afrpc_source_is_there (&self->member)))
+        break;
       if (mode == AFRPC_INBOX_TELL && (++slice.n % SLICE_ITEMS == 0 || telling.was_long) && afrpc_slice_is_over (&slice))
         break;
     }
 
   end_telling (&telling);
-  afrpc_transport_rest (&self->talk.link.transport);
+  if (G_LIKELY (afrpc_source_is_there (&self->member)))
+    afrpc_transport_rest (&self->talk.link.transport);
 }
 
 /* Reads once; take everything before the next time. */

@@ -547,7 +547,7 @@ expire_greeting (AfrpcPeer      *self,
 
   afrpc_inbox_read (self);
   afrpc_inbox_take (self, mode);
-  if (self->talk.greeting_deadline > now)
+  if (self->talk.greeting_deadline > now || !afrpc_source_is_there (&self->member))
     return;
 
   self->talk.greeting_deadline = AFRPC_DEADLINES_NEVER;
@@ -561,6 +561,8 @@ afrpc_peer_expire (AfrpcPeer      *self,
                    AfrpcInboxMode  mode)
 {
   expire_greeting (self, now, mode);
+  if (!afrpc_source_is_there (&self->member))
+    return;
   if (self->talk.flush_deadline <= now)
     afrpc_peer_flush (self);
   if (self->body.reap_deadline <= now)

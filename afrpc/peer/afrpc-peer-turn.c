@@ -212,7 +212,7 @@ tell_lines (AfrpcPeer *self,
   const gboolean has_some = has_lines_to_tell (self);
   const gboolean is_within = self->tells_lines;
 
-  for (; n > 0 && has_lines_to_tell (self); n--)
+  for (; n > 0 && has_lines_to_tell (self) && afrpc_source_is_there (&self->member); n--)
     {
       g_autofree char *line = afrpc_stderr_take_line (&self->body.standard_error);
 
@@ -270,7 +270,23 @@ is_readable (AfrpcPeer *self)
   return (self->member.socket.poll.revents & ~G_IO_OUT) != 0 || self->has_input || self->body.state == AFRPC_BODY_ENDED;
 }
 
-/* Its turn in the main loop. TRUE: a slice is over, and there is more. */
+/* Tells what is there, and takes what has arrived. */
+static void
+tell_and_take (AfrpcPeer *self,
+               gboolean   has_input)
+{
+  tell_lines (self, TURN_LINES);
+  if ((self->has_backlog || !afrpc_news_is_empty (&self->news)) && !has_last_words (self))
+    afrpc_inbox_take (self, AFRPC_INBOX_TELL);
+  if (!self->has_backlog && has_input && !afrpc_talk_is_silent (&self->talk))
+    {
+      afrpc_inbox_read (self);
+      afrpc_inbox_take (self, AFRPC_INBOX_TELL);
+    }
+}
+
+/* Its turn in the main loop. TRUE: a slice is over, and there is more. Whoever is told may fork: in the process that was, which
+ * has none of the program's main context, the turn is over. */
 gboolean
 afrpc_peer_dispatch (AfrpcPeer *self,
                      gint64     now)
@@ -283,14 +299,9 @@ afrpc_peer_dispatch (AfrpcPeer *self,
   has_input = is_readable (self);
   forget_polled (self);
 
-  tell_lines (self, TURN_LINES);
-  if ((self->has_backlog || !afrpc_news_is_empty (&self->news)) && !has_last_words (self))
-    afrpc_inbox_take (self, AFRPC_INBOX_TELL);
-  if (!self->has_backlog && has_input && !afrpc_talk_is_silent (&self->talk))
-    {
-      afrpc_inbox_read (self);
-      afrpc_inbox_take (self, AFRPC_INBOX_TELL);
-    }
+  tell_and_take (self, has_input);
+  if (!afrpc_source_is_there (&self->member))
+    return FALSE;
   if (can_give (self))
     give (self);
   if ((socket & G_IO_OUT) != 0)
@@ -299,11 +310,15 @@ afrpc_peer_dispatch (AfrpcPeer *self,
     afrpc_peer_reap (self, now);
   if (afrpc_peer_get_deadline (self) <= now || self->is_catching_up)
     afrpc_peer_expire (self, now, AFRPC_INBOX_TELL);
+  if (!afrpc_source_is_there (&self->member))
+    return FALSE;
   afrpc_peer_decide_end (self);
   tell_lines (self, TURN_LINES);
   if (!afrpc_news_is_empty (&self->news) && !self->has_backlog && !has_last_words (self))
     {
       afrpc_inbox_take (self, AFRPC_INBOX_TELL);
+      if (!afrpc_source_is_there (&self->member))
+        return FALSE;
       afrpc_peer_decide_end (self);
     }
 

@@ -334,9 +334,9 @@ afrpc_peer_leave (AfrpcPending *pending)
 
 /* Whoever was told may have forked, and this may be the process that was: nobody waits for anything there. */
 gboolean
-afrpc_peer_is_inherited (const AfrpcPeer *self)
+afrpc_peer_is_inherited (AfrpcPeer *self)
 {
-  return self->member.is_inherited;
+  return !afrpc_source_is_there (&self->member) && self->member.is_inherited;
 }
 
 /* Whether the main context has gone, or goes; or this process has none of it. */

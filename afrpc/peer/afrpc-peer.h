@@ -201,7 +201,7 @@ void        afrpc_peer_do             (AfrpcPeer                   *self,
                                        void                       (*func) (AfrpcPeer *peer, gpointer data),
                                        gpointer                     data,
                                        GDestroyNotify               destroy);
-gboolean    afrpc_peer_is_inherited   (const AfrpcPeer             *self);
+gboolean    afrpc_peer_is_inherited   (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_left        (AfrpcPeer                   *self);
 gboolean    afrpc_peer_do_at_end      (AfrpcPeer                   *self,
                                        gpointer                     data,

@@ -261,8 +261,15 @@ afrpc_pool_withdraw (AfrpcCaller *caller,
   return afrpc_peer_withdraw_outcome (AFRPC_POOL (caller)->core->anchor, &call->pending);
 }
 
+static gboolean
+afrpc_pool_is_inherited (AfrpcCaller *caller)
+{
+  return afrpc_peer_is_inherited (AFRPC_POOL (caller)->core->anchor);
+}
+
 static const AfrpcCallerOwn own = {
   afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_withdraw, afrpc_pool_cancel_unstarted,
+  afrpc_pool_is_inherited,
 };
 
 void
