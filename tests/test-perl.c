@@ -283,6 +283,29 @@ test_perl_pool (void)
   g_assert_cmpuint (n_events, ==, 20);
 }
 
+static void
+test_perl_main (void)
+{
+  g_autofree char *path = g_build_filename (LIBRARY, "Plain.pl", NULL);
+  g_autoptr(AfrpcProcess) process = new_process (NULL);
+  g_autoptr(AfrpcProcess) typo = new_process (NULL);
+  g_auto(Watched) watched = { 0 };
+  g_auto(Watched) failed = { 0 };
+
+  g_test_summary ("A file that names no package is in package main, and takes nothing from the host by its names");
+  afrpc_process_require (process, path);
+  afrpc_process_require (process, "Remover");
+  afrpc_process_eval (process, "my @result = run (); sub again { (@result, run ()) }", NULL);
+  afrpc_process_send_arg (process, g_variant_new_string ("sent"));
+  watch_function (&watched, process, "again", AFRPC_BACKEND_SYNC, &(PerlOptions) { .init = "prepare" });
+  check_call (watched.proxy, "()", "(main, my load, my evaluate, my suggest, main, sent, my load, my evaluate, my suggest)");
+
+  afrpc_process_require (typo, path);
+  afrpc_process_require (typo, "Remover");
+  watch_function (&failed, typo, "handle", AFRPC_BACKEND_SYNC, NULL);
+  check_error (failed.proxy, "()", AFRPC_ERROR_FUNCTION, "did you mean 'Remover::handle'?");
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -296,6 +319,7 @@ main (int   argc,
   g_test_add_func ("/perl/failures", test_perl_failures);
   g_test_add_func ("/perl/eval", test_perl_eval);
   g_test_add_func ("/perl/names", test_perl_names);
+  g_test_add_func ("/perl/main", test_perl_main);
   g_test_add_func ("/perl/pool", test_perl_pool);
 
   return g_test_run ();

@@ -52,7 +52,9 @@ sub start
 }
 
 ### load
-sub load { push @loaded, $_[0]; require $_[0] }
+# From package main: a file that names no package is in that of whoever loads it.
+package main;
+sub Afrpc::Perl::load { push @Afrpc::Perl::loaded, $_[0]; require $_[0] }
 
 ### suggest
 # The functions of that name, whatever its package, in the packages that loaded modules are named after.

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The worker in Perl. What each of its kind does is said in cases.txt.
-package main;
-
 use strict;
 use warnings;
 
