@@ -4,6 +4,7 @@
 import asyncio
 import contextvars
 import gc
+import inspect
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, Gio, GLib  # noqa: E402
 
 import afrpc  # noqa: E402
-from afrpc import aio  # noqa: E402
+from afrpc import _options, aio  # noqa: E402
 from python_calls import CODE, make  # noqa: E402
 
 name = contextvars.ContextVar("name", default="nobody")
@@ -454,10 +455,22 @@ class Options(unittest.TestCase):
                     call(1, **{option: 5})
                 self.assertIn(f"no option '{option}': ", str(caught.exception))
                 self.assertIn(words, str(caught.exception))
+        for option in "callback", "on_progress", "progress_mode", "raw", "result_fds":
+            with self.assertRaisesRegex(TypeError, f"^a call of this kind has no option '{option}': others have$"):
+                pool.invoke_all_sync(1, **{option: None})
+        with self.assertRaisesRegex(TypeError, "^a call of this kind has no option 'result_fds': others have$"):
+            proxy(1, result_fds=[])
         with self.assertRaisesRegex(GLib.Error, "'fds': 9999: "):
             proxy.invoke_sync(fds=[0, 9999])
         self.assertEqual(proxy.invoke_sync(1, label=None, timeout_ms=None, fds=None), (1,))
         proxy.kill()
+
+    def test_all_options_are_known(self):
+        known = {spec.name.replace("-", "_") for spec in Afrpc.CallOptions.list_properties()}
+        for function in Afrpc.Proxy.invoke, Afrpc.Proxy.invoke_sync:
+            known |= {name for name, parameter in inspect.signature(function).parameters.items()
+                      if parameter.kind is parameter.KEYWORD_ONLY}
+        self.assertEqual(sorted(_options.OPTIONS), sorted(known))
 
     def test_what_blocks_calls_nothing(self):
         proxy = make("echo")

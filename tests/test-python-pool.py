@@ -65,6 +65,9 @@ class PoolTest(unittest.TestCase):
             for function in pool.map, pool.starmap:
                 with self.assertRaisesRegex(TypeError, "has no option 'chunksize': how many calls travel together is found"):
                     function([(1,)], chunksize=3)
+                for option in "callback", "fds", "on_progress", "progress_mode", "result_fds":
+                    with self.assertRaisesRegex(TypeError, rf"^map\(\) has no option '{option}'$"):
+                        function([(1,)], **{option: [0]})
 
     def test_limits(self):
         process = Afrpc.Process.new_exec(None).require(WORKER)

@@ -8,6 +8,8 @@ OPTIONS = ("affinity", "callback", "cancellable", "execution_timeout_ms", "fds",
 def describe_unknown(name):
     import difflib
 
+    if name in OPTIONS:
+        return f"a call of this kind has no option {name!r}: others have"
     near = difflib.get_close_matches(name, OPTIONS, 1)
     return f"a call has no option {name!r}: " + (f"did you mean {near[0]!r}?" if near else
                                                  "call_kw() and call_kw_sync() pass arguments by name")

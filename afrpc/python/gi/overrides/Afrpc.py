@@ -733,12 +733,10 @@ class Pool(_Callable, Afrpc.Pool):
         return self._map(iterable, True, ordered, signature, timeout_ms, cancellable, raw, calls, return_exceptions, options)
 
     def _map(self, inputs, is_star, ordered, signature, timeout_ms, cancellable, raw, calls, return_exceptions, options):
-        for name in self._OF_LOOPS.intersection(options):
+        for name in (self._OF_LOOPS | {"fds", "result_fds"}).intersection(options):
             raise TypeError(f"map() has no option {name!r}")
         if "chunksize" in options:
             raise TypeError("map() has no option 'chunksize': how many calls travel together is found by measuring")
-        if "fds" in options:
-            options["fds"] = _make_fd_list(options["fds"])
 
         def make_waiting():
             return _streams.AsyncMap(self, inputs, is_star, ordered, return_exceptions,
