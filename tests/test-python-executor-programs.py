@@ -80,6 +80,32 @@ class Programs(unittest.TestCase):
             code = "from afrpc import Executor; print(Executor().submit(pow, 2, 3).result())\n"
             self.check(self.run_program("", args=[arg.format(code) for arg in args], input=text and code), "8\n")
 
+    def test_main_that_cannot_be_loaded(self):
+        """What is of it is not found, and it is said why."""
+        code = textwrap.dedent("""
+            from afrpc import Executor
+            def run(n): pass
+            executor = Executor(max_workers=1)
+            for error in executor.submit(run, 1).exception(), executor.submit(pow, 1, run).exception():
+                print(type(error).__name__, error.__notes__)
+            for options in {}, {"buffersize": 1}:
+                try:
+                    print(list(executor.map(run, [1], **options)))
+                except AttributeError as error:
+                    print(error.__notes__)
+            error = Executor(max_workers=1, initializer=run).submit(pow, 2, 3).exception().__cause__
+            print(type(error).__name__, error.__notes__)
+            try:
+                executor.submit(getattr, 1, "__main__").result()
+            except AttributeError as error:
+                print(hasattr(error, "__notes__"))
+            """)
+        notes = "['workers cannot load the main module of this program, which has no file, or is the __main__.py of a " \
+            "package: put what they need into another module, and import that']\n"
+        for args, text in (["-c", code], None), (["-"], code), (["-m", "package"], None):
+            self.check(self.run_program(code, ("package/__init__.py", ""), name="package/__main__.py", args=args, input=text),
+                       f"AttributeError {notes}" * 2 + notes * 2 + f"AttributeError {notes}False\n")
+
     def test_main_fails(self):
         self.check(self.run_program("""
             import os

@@ -21,6 +21,9 @@ BIG = 1 << 16  # bytes of a pickle that travels as an array
 MAIN = "__afrpc_main__"
 # An error says so if the program's main module has started threads: then it cannot be loaded before workers are forked.
 HAS_THREADS = "afrpc: the main module of the program has started threads"
+# A note for who looks for something of it in vain: see get_main().
+NO_MAIN = "workers cannot load the main module of this program, which has no file, or is the __main__.py of a package: put what " \
+    "they need into another module, and import that"
 
 _dumps = dumps  # what makes pickles of results
 _init_failure = None
@@ -110,6 +113,16 @@ def prepare(data):
         raise RuntimeError(HAS_THREADS)
 
 
+def _load(data):
+    """The pickle of what the program wants to be called."""
+    try:
+        return loads(data)
+    except AttributeError as error:
+        if MAIN not in sys.modules and "'__main__'" in str(error):
+            error.add_note(NO_MAIN)
+        raise
+
+
 def init(data):
     """Once in each worker. What the initializer raises is what every task gets."""
     global _dumps, _init_failure
@@ -118,7 +131,7 @@ def init(data):
         main, rest = loads(data)
         if main is not None:
             _load_main(*main)
-        pickler, initializer, args = loads(rest)
+        pickler, initializer, args = _load(rest)
         if pickler is not None:
             _dumps = pickler
         if initializer is not None:
@@ -172,7 +185,7 @@ def run(data):
     if _init_failure is not None:
         return _init_failure
     try:
-        function, args, kwargs = loads(data)
+        function, args, kwargs = _load(data)
         result = function(*args, **kwargs)
         try:
             return wrap(_dumps(result, PROTOCOL))
