@@ -3,6 +3,7 @@
 """The same on each loop of asyncio that there is: that of Python, ours, those of PyGObject 3.50 and later, and of uvloop."""
 import asyncio
 import unittest
+import warnings
 
 import gi
 
@@ -96,10 +97,20 @@ class Loops(unittest.TestCase):
             self.assertEqual(await asyncio.to_thread(ask), (2,))
             self.assertEqual(await proxy(1), (1,))
 
+    async def nested(self):
+        """Nothing is begun that would be in vain, and warned of."""
+        coroutine = self.rest(None)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with self.assertRaisesRegex(RuntimeError, r"^afrpc\.aio\.run\(\) cannot be called from a running event loop$"):
+                aio.run(coroutine)
+        coroutine.close()
+        self.assertEqual(caught, [])
+
     async def main(self):
         wrong = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: wrong.append(context))
-        for part in self.calls, self.told, self.given_up, self.ends, self.pools, self.blocking:
+        for part in self.calls, self.told, self.given_up, self.ends, self.pools, self.blocking, self.nested:
             with self.subTest(part.__name__):
                 await part()
         self.assertEqual(wrong, [])

@@ -112,6 +112,8 @@ def create_task(coroutine, *, name=None):
 
 def run(main, *, debug=None):
     """Runs a coroutine like asyncio.run(), on the main context."""
+    if asyncio._get_running_loop() is not None:  # before there is a loop, which could not be run, nor ended
+        raise RuntimeError("afrpc.aio.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=EventLoop) as runner:
         return runner.run(main)
 
