@@ -561,6 +561,37 @@ class Options(unittest.TestCase):
 
         aio.run(main())
 
+    def test_returned_in_vain(self):
+        """What a plain function of the async backend returns is no answer, and does not say that there will be none."""
+        code = """
+def later(invocation, kept=[]):
+    if kept:
+        kept.pop().return_value("first")
+        invocation.return_value("second")
+    else:
+        kept.append(invocation)
+    return "ignored"
+def answered(invocation):
+    invocation.return_value("answered")
+    return "ignored"
+def nothing(invocation):
+    pass
+"""
+
+        async def main():
+            for more in code, "import asyncio" + code:
+                async with make("echo", more, backend=Afrpc.Backend.ASYNC) as proxy:
+                    for function, is_ignored in ("echo", True), ("nothing", False):
+                        with self.assertRaises(GLib.Error) as caught:
+                            await proxy(function=function)
+                        self.assertTrue(caught.exception.matches(Afrpc.error_quark(), Afrpc.Error.NO_RESULT))
+                        self.assertIn(f"'{function}' dropped the call without an answer", caught.exception.message)
+                        self.assertEqual("gets an afrpc.Invocation" in caught.exception.message, is_ignored)
+                    self.assertEqual(await proxy(function="answered"), "answered")
+                    self.assertEqual(await asyncio.gather(proxy(function="later"), proxy(function="later")), ["first", "second"])
+
+        aio.run(main())
+
     def test_names_elsewhere(self):
         """Who does not know of names says so before anything is sent."""
         async def ask(caller):

@@ -23,6 +23,7 @@ typedef struct
 {
   PyObject *object;
   gboolean is_coroutine; /* it returns one */
+  char *name;
 } Function;
 
 struct _AfrpcPythonHost
@@ -204,6 +205,7 @@ resolve (AfrpcPythonHost   *self,
     }
 
   Py_INCREF (function.object);
+  function.name = g_strdup (name);
   g_array_append_val (self->functions, function);
   Py_DECREF (found);
   look_for_signals (self);
@@ -416,6 +418,7 @@ invoke (AfrpcPythonHost *self,
   PyObject *token = afrpc_python_invocation_enter (invocation);
   PyObject *result = NULL;
   PyObject *task = NULL;
+  gboolean is_ignored;
   int status = -1;
 
   if (token == NULL)
@@ -430,8 +433,11 @@ invoke (AfrpcPythonHost *self,
     status = afrpc_python_invocation_watch (invocation, task);
   else if (result != NULL && !function.is_coroutine)
     status = 0;
+  is_ignored = result != NULL && result != Py_None && !function.is_coroutine;
   Py_XDECREF (task);
   Py_XDECREF (result);
+  if (is_ignored)
+    afrpc_python_invocation_look_dropped (invocation, function.name);
 
   return status == 0;
 }
@@ -593,7 +599,10 @@ afrpc_python_host_finalize (GObject *object)
   the_host = NULL;
   the_worker = NULL;
   for (guint i = 0; i < self->functions->len; i++)
-    Py_DECREF (g_array_index (self->functions, Function, i).object);
+    {
+      Py_DECREF (g_array_index (self->functions, Function, i).object);
+      g_free (g_array_index (self->functions, Function, i).name);
+    }
   g_array_unref (self->functions);
   g_hash_table_unref (self->invocations);
   Py_CLEAR (self->create_task);

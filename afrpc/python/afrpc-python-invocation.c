@@ -111,6 +111,26 @@ afrpc_python_invocation_fail (PyObject *object)
   forget (self);
 }
 
+/* A function has returned something, which is no answer. If it has not given one, nor kept @object, of which the caller has a
+ * reference, nobody will. */
+void
+afrpc_python_invocation_look_dropped (PyObject   *object,
+                                      const char *name)
+{
+  Invocation *self = (Invocation *) object;
+  g_autofree char *message = NULL;
+
+  if (self->invocation == NULL || Py_REFCNT (object) > 1)
+    return;
+
+  message = g_strdup_printf ("'%s' dropped the call without an answer: in the async backend, a function that is no coroutine gets "
+                             "an afrpc.Invocation before its arguments, and answers by that; what it returned was ignored", name);
+  Py_BEGIN_ALLOW_THREADS
+  afrpc_invocation_return_error_literal (self->invocation, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT, message);
+  Py_END_ALLOW_THREADS
+  forget (self);
+}
+
 static gboolean
 answer (Invocation *self,
         PyObject   *object)

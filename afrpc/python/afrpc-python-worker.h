@@ -74,6 +74,8 @@ int              afrpc_python_invocation_watch    (PyObject        *self,
                                                    PyObject        *task);
 void             afrpc_python_invocation_cancel   (PyObject        *self);
 void             afrpc_python_invocation_fail     (PyObject        *self);
+void             afrpc_python_invocation_look_dropped (PyObject   *self,
+                                                       const char *name);
 
 /* Shared memory */
 
