@@ -3,6 +3,7 @@
 """Pools from Python: what runs with a proxy runs with a pool."""
 import asyncio
 import os
+import re
 import unittest
 
 import gi
@@ -61,6 +62,9 @@ class PoolTest(unittest.TestCase):
                     cls(process=process, function="echo", serialiser=wrong)
         with self.assertRaisesRegex(TypeError, "^on_event has to be callable, not of type int$"):
             Executor(on_event=5)
+        for name, words in ("workers", ": did you mean 'max_workers'?"), ("init_args", ": did you mean 'initargs'?"), ("x", ""):
+            with self.assertRaisesRegex(TypeError, rf"^Executor has no argument '{name}'{re.escape(words)}$"):
+                Executor(**{name: 1})
         with Afrpc.Pool(process=process, function="echo", max_workers=1) as pool:
             for function in pool.map, pool.starmap:
                 with self.assertRaisesRegex(TypeError, "has no option 'chunksize': how many calls travel together is found"):

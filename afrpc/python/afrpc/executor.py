@@ -101,7 +101,12 @@ class Executor(concurrent.futures.Executor):
     """
 
     def __init__(self, max_workers=None, *, initializer=None, initargs=(), max_tasks_per_child=None, on_event=None,
-                 log=None, dumps=None):
+                 log=None, dumps=None, **unknown):
+        for name in unknown:
+            from . import _options
+
+            near = _options.suggest(name, ("max_workers", *Executor.__init__.__kwdefaults__))
+            raise TypeError(f"Executor has no argument {name!r}" + (near and f": {near}"))
         max_workers = _check_number("max_workers", max_workers, WORKERS_MAX)
         max_tasks_per_child = _check_number("max_tasks_per_child", max_tasks_per_child, CALLS_MAX)
         if initializer is not None and not callable(initializer):
