@@ -606,6 +606,83 @@ test_nats_peer_cancelled (void)
   peer_serve_end (&peer, caller);
 }
 
+/* Has a call begun, and says something of it that contradicts that. */
+static void
+check_contradicted (Peer            *peer,
+                    AfrpcNatsCaller *caller,
+                    guint            type,
+                    GVariant        *body,
+                    GQuark           domain,
+                    int              code)
+{
+  g_autoptr(AfrpcCall) call = call_start (caller, g_variant_new ("(i)", 1));
+  g_autoptr(GError) error = NULL;
+  guint64 id;
+
+  grant (peer, 60000);
+  id = hear_call (peer);
+  say (peer, NULL, AFRPC_NATS_STARTED, 0, id, NULL);
+  say (peer, NULL, type, 0, id, body);
+  error = wait_error (call);
+  g_assert_error (error, domain, code);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_YES);
+}
+
+static GVariant *
+new_malformed (void)
+{
+  return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\xff\xff\xff", 3, 1);
+}
+
+static void
+count_error_cb (AfrpcCaller *caller,
+                GError      *error,
+                guint       *n)
+{
+  (*n)++;
+}
+
+static void
+test_nats_peer_contradicted (void)
+{
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *cancelled;
+  AfrpcNatsCaller *caller;
+  guint n_errors = 0;
+  guint64 id;
+  Peer peer;
+
+  g_test_summary ("What a server has said to have begun was begun, whatever it says later, and is not sent again; of an error that is "
+                  "malformed it is not known, and one that was cancelled ends as that");
+  caller = peer_serve (&peer);
+  g_signal_connect (caller, "error", G_CALLBACK (count_error_cb), &n_errors);
+  check_contradicted (&peer, caller, AFRPC_NATS_REFUSED, g_variant_new_string ("no"), AFRPC_ERROR, AFRPC_ERROR_DIED);
+  check_contradicted (&peer, caller, AFRPC_NATS_ERROR,
+                      g_variant_new ("(isis)", AFRPC_STARTED_NO, "g-io-error-quark", G_IO_ERROR_FAILED, "no"), G_IO_ERROR,
+                      G_IO_ERROR_FAILED);
+  check_contradicted (&peer, caller, AFRPC_NATS_ERROR, new_malformed (), AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+
+  call = call_start (caller, g_variant_new ("(i)", 2));
+  grant (&peer, 60000);
+  say (&peer, NULL, AFRPC_NATS_ERROR, 0, hear_call (&peer), new_malformed ());
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_UNKNOWN);
+
+  /* With nothing else to be heard than that, and a beat that is far away */
+  cancelled = call_start (caller, g_variant_new ("(i)", 3));
+  grant (&peer, 60000);
+  id = hear_call (&peer);
+  cancelled = cancel_one (cancelled, AFRPC_STARTED_UNKNOWN);
+  hear_of (&peer, AFRPC_NATS_CANCEL, id);
+  say (&peer, NULL, AFRPC_NATS_ERROR, 0, id, new_malformed ());
+  check_cancelled (cancelled, AFRPC_STARTED_UNKNOWN);
+  while (n_errors < 3)
+    g_main_context_iteration (NULL, TRUE);
+  peer_serve_end (&peer, caller);
+}
+
 static void
 test_nats_peer_gone (void)
 {
@@ -1180,6 +1257,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/settled-parts", test_nats_peer_settled_parts);
   g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
   g_test_add_func ("/nats-peer/cancelled", test_nats_peer_cancelled);
+  g_test_add_func ("/nats-peer/contradicted", test_nats_peer_contradicted);
   g_test_add_func ("/nats-peer/gone", test_nats_peer_gone);
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/drain-silent", test_nats_peer_drain_silent);

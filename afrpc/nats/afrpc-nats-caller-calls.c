@@ -255,7 +255,8 @@ afrpc_nats_caller_requeue (AfrpcNatsCaller *self,
 
 /* Outcomes */
 
-/* @value, @error: (transfer full), one of them */
+/* @started: of what its server had said that it was begun it was, whatever is said later; @value, @error: (transfer full), one of
+ * them */
 void
 afrpc_nats_caller_settle (AfrpcNatsCaller *self,
                           AfrpcNatsCall   *record,
@@ -267,7 +268,9 @@ afrpc_nats_caller_settle (AfrpcNatsCaller *self,
     take_from_remote (self, record);
   g_clear_pointer (&record->place, g_sequence_remove);
   g_clear_pointer (&record->timed, g_sequence_remove);
-  record->started = started == AFRPC_STARTED_NO || record->before == AFRPC_STARTED_YES ? record->before : started;
+  if (record->started == AFRPC_STARTED_YES || record->before == AFRPC_STARTED_YES)
+    started = AFRPC_STARTED_YES;
+  record->started = started == AFRPC_STARTED_NO ? record->before : started;
   record->is_settled = TRUE;
   afrpc_nats_caller_push_outcome (self, record, value, error);
 }

@@ -266,6 +266,8 @@ void      afrpc_nats_caller_take_connected (AfrpcNatsCaller  *self);
 void      afrpc_nats_caller_lose          (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,
                                            GError            *error);
+void      afrpc_nats_caller_give_back     (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record);
 guint64   afrpc_nats_caller_say           (AfrpcNatsCaller   *self,
                                            AfrpcNatsRemote   *remote,
                                            AfrpcNatsFrameType type,

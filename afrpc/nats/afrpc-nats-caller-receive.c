@@ -74,15 +74,20 @@ take_error (AfrpcNatsCaller *self,
     afrpc_nats_caller_settle (self, record, started, NULL, afrpc_error_new_remote (domain, code, message));
 }
 
-/* It has not been begun. Somebody else may have it, if anybody still wants it. */
+/* Nobody reads what its outcome is. That there is a result says that it was begun; that there is an error does not. */
 static void
-take_refused (AfrpcNatsCaller *self,
-              AfrpcNatsCall   *record)
+take_malformed (AfrpcNatsCaller *self,
+                AfrpcNatsCall   *record,
+                gboolean         is_result)
 {
+  const AfrpcStarted started = is_result ? AFRPC_STARTED_YES : AFRPC_STARTED_UNKNOWN;
+
   if (record->end != AFRPC_NATS_END_NONE)
-    afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
+    afrpc_nats_caller_settle_end (self, record, started);
   else
-    afrpc_nats_caller_requeue (self, record);
+    afrpc_nats_caller_settle (self, record, started, NULL,
+                              g_error_new (AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "%s sent an outcome that is malformed",
+                                           record->remote->name));
 }
 
 /* FALSE: the body is not what it should be. */
@@ -109,9 +114,7 @@ take_outcome (AfrpcNatsCaller       *self,
   acknowledge (self, remote, frame->id);
   if (body == NULL)
     {
-      afrpc_nats_caller_settle (self, record, AFRPC_STARTED_YES, NULL,
-                                g_error_new (AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "%s sent an outcome that is malformed",
-                                             remote->name));
+      take_malformed (self, record, frame->type == AFRPC_NATS_RESULT);
       return FALSE;
     }
   if (frame->type == AFRPC_NATS_RESULT)
@@ -323,7 +326,7 @@ take_frame (AfrpcNatsCaller       *self,
 
     case AFRPC_NATS_REFUSED:
       if (record != NULL)
-        take_refused (self, record);
+        afrpc_nats_caller_give_back (self, record);
       return TRUE;
 
     case AFRPC_NATS_FORGOTTEN:

@@ -461,7 +461,8 @@ bury (AfrpcNatsCaller *self,
     {
       AfrpcNatsCall *record = link->data;
 
-      if (afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), record->message, FALSE))
+      if (afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), record->message, FALSE) &&
+          record->started != AFRPC_STARTED_YES)
         record->started = AFRPC_STARTED_NO;
     }
   while (remote->calls.head != NULL)
@@ -683,12 +684,18 @@ parse_reply (AfrpcNatsCaller *self,
   return afrpc_nats_caller_find_remote (self, id);
 }
 
-/* It has not arrived, and never will. */
-static void
-give_back (AfrpcNatsCaller *self,
-           AfrpcNatsCall   *record)
+/* It has not arrived, and never will, or was refused: somebody else may have it, if anybody still wants it. But not if its server had
+ * said that it was begun, whoever says now that it was not. */
+void
+afrpc_nats_caller_give_back (AfrpcNatsCaller *self,
+                             AfrpcNatsCall   *record)
 {
-  if (record->end != AFRPC_NATS_END_NONE)
+  if (record->started == AFRPC_STARTED_YES)
+    afrpc_nats_caller_lose (self, record,
+                            g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
+                                         "%s had begun the call of '%s', and does not have it any more", record->remote->name,
+                                         self->subject));
+  else if (record->end != AFRPC_NATS_END_NONE)
     afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
   else
     afrpc_nats_caller_requeue (self, record);
@@ -711,7 +718,7 @@ take_unreachable (AfrpcNatsCaller *self,
       /* Of what was sent in parts, it may be that only the repetition of one has not arrived, and that not for the first time. */
       if (record->is_in_parts && !afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), message, TRUE))
         continue;
-      give_back (self, record);
+      afrpc_nats_caller_give_back (self, record);
     }
   if (remote->calls.length == 0)
     remove_remote (self, remote);
@@ -749,7 +756,7 @@ afrpc_nats_caller_take_received (AfrpcNatsCaller *self,
 
   afrpc_nats_caller_set_credits (self, remote, 0);
   if (l != NULL)
-    give_back (self, l->data);
+    afrpc_nats_caller_give_back (self, l->data);
   if (remote->calls.length == 0)
     remove_remote (self, remote);
 }
