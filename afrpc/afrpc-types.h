@@ -137,7 +137,7 @@ typedef enum
 
 /**
  * AfrpcProgressMode:
- * @AFRPC_PROGRESS_ALL: all of it; a worker waits for a program that does not keep up
+ * @AFRPC_PROGRESS_ALL: all of it; a worker waits for a program that does not keep up, but not [over NATS](nats.html): a call fails there
  * @AFRPC_PROGRESS_LATEST: only the latest, if the program does not keep up
  *
  * Which progress of a call is wanted; see [method@Afrpc.Caller.call_full].

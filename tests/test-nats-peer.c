@@ -1111,6 +1111,124 @@ count_large_cb (AfrpcCaller  *caller,
   n[g_variant_get_size (event) > LARGE_SIZE]++;
 }
 
+#define N_PROGRESS 800u /* of 50,000 bytes: more than 32 MiB */
+
+/* Has a call tell much progress. Returns: (transfer full): its outcome; @last: the progress that came last */
+static Said *
+hear_progress (Peer     *peer,
+               guint64   id,
+               gboolean  is_latest,
+               gboolean  keeps_up,
+               guint    *n,
+               guint32  *last)
+{
+  GVariant *args = g_variant_new ("(uu)", N_PROGRESS, 50000);
+  GVariantDict options;
+
+  g_variant_dict_init (&options, NULL);
+  g_variant_dict_insert (&options, "progress-latest", "b", is_latest);
+  demand (peer);
+  say (peer, NULL, AFRPC_NATS_CALL, AFRPC_NATS_FLAG_PROGRESS, id,
+       g_variant_new ("(@a{sv}v)", g_variant_dict_end (&options), args));
+  *n = 0;
+  for (;;)
+    {
+      Said *said = hear_any (peer);
+
+      if (said->type == AFRPC_NATS_RESULT || said->type == AFRPC_NATS_ERROR)
+        {
+          say (peer, NULL, AFRPC_NATS_ACK, 0, said->id, NULL);
+          peer->last_id = id;
+          return said;
+        }
+      if (said->type == AFRPC_NATS_PROGRESS)
+        {
+          g_autoptr(GVariant) value = g_variant_get_variant (said->body);
+
+          g_variant_get (value, "(u@ay)", last, NULL);
+          (*n)++;
+        }
+      else if (said->type == AFRPC_NATS_MARK && keeps_up)
+        say (peer, NULL, AFRPC_NATS_TOLD, 0, said->id, NULL);
+      said_free (said);
+    }
+}
+
+static void
+test_nats_peer_progress (void)
+{
+  const char *domain;
+  Serving serving;
+  Said *said;
+  Peer peer;
+  guint n;
+  guint32 last;
+  int started, code;
+
+  g_test_summary ("Who tells progress as it comes gets all of it, however much; who does not gets the latest, or the call fails");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "much_progress", 1, "caller-timeout-ms", 60000, NULL);
+  serving_start (&serving);
+  said = hear_progress (&peer, 10, FALSE, TRUE, &n, &last);
+  g_assert_cmpint (said->type, ==, AFRPC_NATS_RESULT);
+  g_assert_cmpuint (n, ==, N_PROGRESS);
+  said_free (said);
+
+  said = hear_progress (&peer, 11, TRUE, FALSE, &n, &last);
+  g_assert_cmpint (said->type, ==, AFRPC_NATS_RESULT);
+  g_assert_cmpuint (last, ==, N_PROGRESS);
+  g_assert_cmpuint (n, <, N_PROGRESS);
+  said_free (said);
+
+  said = hear_progress (&peer, 12, FALSE, FALSE, &n, &last);
+  g_assert_cmpint (said->type, ==, AFRPC_NATS_ERROR);
+  g_variant_get (said->body, "(i&si&s)", &started, &domain, &code, NULL);
+  g_assert_cmpint (started, ==, AFRPC_STARTED_YES);
+  g_assert_cmpstr (domain, ==, "afrpc-error-quark");
+  g_assert_cmpint (code, ==, AFRPC_ERROR_BUSY);
+  g_assert_cmpuint (n, <, N_PROGRESS);
+  said_free (said);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
+static void
+count_progress_cb (AfrpcCall *call,
+                   GVariant  *progress,
+                   gpointer   n)
+{
+  (*(guint *) n)++;
+}
+
+static void
+test_nats_peer_told (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+  AfrpcNatsCaller *caller;
+  guint n_told = 0;
+  guint64 id;
+  Peer peer;
+
+  g_test_summary ("A server hears that the program has been told progress once it has");
+  caller = peer_serve (&peer);
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, count_progress_cb, &n_told, NULL);
+  call = afrpc_caller_start (AFRPC_CALLER (caller), g_variant_new ("(i)", 1), options);
+  grant (&peer, 60000);
+  id = hear_call (&peer);
+  for (guint i = 1; i <= 3; i++)
+    {
+      say (&peer, NULL, AFRPC_NATS_PROGRESS, 0, id, g_variant_new_variant (g_variant_new_uint32 (i)));
+      say (&peer, NULL, AFRPC_NATS_MARK, 0, i, NULL);
+      hear_of (&peer, AFRPC_NATS_TOLD, i);
+      g_assert_cmpuint (n_told, ==, i);
+    }
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (call));
+  peer_serve_end (&peer, caller);
+}
+
 static void
 publish_event (Peer       *peer,
                const char *text)
@@ -1270,6 +1388,8 @@ main (int    argc,
   g_test_add_func ("/nats-peer/alone", test_nats_peer_alone);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
+  g_test_add_func ("/nats-peer/progress", test_nats_peer_progress);
+  g_test_add_func ("/nats-peer/told", test_nats_peer_told);
   g_test_add_func ("/nats-peer/too-many", test_nats_peer_too_many);
   g_test_add_func ("/nats-peer/server-too-many", test_nats_peer_server_too_many);
   g_test_add_func ("/nats-peer/dropped", test_nats_peer_dropped);

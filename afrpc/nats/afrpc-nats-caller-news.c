@@ -43,6 +43,17 @@ afrpc_nats_caller_push_progress (AfrpcNatsCaller *self,
   news->value = value;
 }
 
+void
+afrpc_nats_caller_push_mark (AfrpcNatsCaller *self,
+                             AfrpcNatsRemote *remote,
+                             guint64          mark)
+{
+  AfrpcNatsNews *news = push (self);
+
+  news->mark = mark;
+  news->server = remote->id;
+}
+
 /* @value: (transfer full) */
 void
 afrpc_nats_caller_push_event (AfrpcNatsCaller *self,
@@ -84,6 +95,17 @@ afrpc_nats_caller_push_outcome (AfrpcNatsCaller *self,
   news->error = error;
 }
 
+/* All progress before it has been told: its server may send more. */
+static void
+pass_mark (AfrpcNatsCaller     *self,
+           const AfrpcNatsNews *news)
+{
+  AfrpcNatsRemote *remote = afrpc_nats_caller_find_remote (self, news->server);
+
+  if (remote != NULL)
+    afrpc_nats_caller_say (self, remote, AFRPC_NATS_TOLD, 0, news->mark, NULL);
+}
+
 static void
 tell (AfrpcNatsCaller *self,
       AfrpcNatsNews   *news) /* (transfer full) */
@@ -98,6 +120,8 @@ tell (AfrpcNatsCaller *self,
     afrpc_call_return_error (news->settled->call, news->settled->started, news->error);
   else if (news->call != NULL)
     afrpc_call_report_progress (news->call, news->value);
+  else if (news->mark != 0)
+    pass_mark (self, news);
   else if (news->error != NULL)
     afrpc_caller_emit_error (caller, news->error);
   /* Events are for everybody who listens: who does not has not missed anything. */

@@ -98,6 +98,8 @@ typedef struct
   GList link;
   AfrpcNatsCall *settled;  /* (nullable) (owned): of which this is the outcome */
   AfrpcCall *call;         /* (nullable) (owned): of which this is progress */
+  guint64 mark;            /* of a server that wants to hear when all before this was told; 0: it is none */
+  guint64 server;          /* that has made it */
   GVariant *value;         /* (nullable) (owned): without a call, an event */
   GError *error;           /* (nullable) (owned) */
 } AfrpcNatsNews;
@@ -220,6 +222,9 @@ void      afrpc_nats_caller_recall        (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_push_progress (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,
                                            GVariant          *value);
+void      afrpc_nats_caller_push_mark     (AfrpcNatsCaller   *self,
+                                           AfrpcNatsRemote   *remote,
+                                           guint64            mark);
 void      afrpc_nats_caller_push_event    (AfrpcNatsCaller   *self,
                                            GVariant          *value);
 void      afrpc_nats_caller_push_error    (AfrpcNatsCaller   *self,

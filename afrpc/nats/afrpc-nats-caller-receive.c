@@ -320,6 +320,11 @@ take_frame (AfrpcNatsCaller       *self,
     case AFRPC_NATS_PROGRESS:
       return record == NULL || take_progress (self, record, reader, frame, error);
 
+    case AFRPC_NATS_MARK:
+      if (frame->id != 0)
+        afrpc_nats_caller_push_mark (self, remote, frame->id);
+      return TRUE;
+
     case AFRPC_NATS_RESULT:
     case AFRPC_NATS_ERROR:
       return take_outcome (self, remote, reader, frame, error);
@@ -362,6 +367,7 @@ take_frame (AfrpcNatsCaller       *self,
     case AFRPC_NATS_ACK:
     case AFRPC_NATS_LEAVE:
     case AFRPC_NATS_RECALL:
+    case AFRPC_NATS_TOLD:
     case AFRPC_NATS_EVENT:
     default:
       return TRUE;

@@ -23,6 +23,7 @@ typedef enum
   AFRPC_NATS_ACK = 5,     /* its outcome has arrived */
   AFRPC_NATS_LEAVE = 6,   /* the caller has ended; no id */
   AFRPC_NATS_RECALL = 7,  /* somebody else has room for it: if it has not been begun, it is wanted back */
+  AFRPC_NATS_TOLD = 8,    /* the program has been told all progress before a mark; id: of the mark */
   /* From a server */
   AFRPC_NATS_GRANT = 16,  /* (ssuut): its inbox, its name, how many calls more may be sent, milliseconds between
                            * beats, the largest arguments; id: of the last demand */
@@ -36,6 +37,7 @@ typedef enum
   AFRPC_NATS_BEAT = 24,   /* at: the calls of this caller that are here, or have not been acknowledged */
   AFRPC_NATS_EVENT = 25,  /* v; no id */
   AFRPC_NATS_FORGOTTEN = 26, /* it may have been here, and been begun: its caller had gone for so long that it is not known */
+  AFRPC_NATS_MARK = 27,   /* it is to be said once all progress before this was told; id: how many bytes that is */
   /* From both */
   AFRPC_NATS_CHUNK = 48,  /* a part of a message: how large that is, where this is (little-endian 64 bits each), bytes;
                            * id: of the transfer */

@@ -99,7 +99,8 @@ afrpc_nats_outbox_stop (AfrpcNatsOutbox *self,
 static gboolean
 is_ordered (AfrpcNatsFrameType type)
 {
-  return type == AFRPC_NATS_CALL || type == AFRPC_NATS_PROGRESS || type == AFRPC_NATS_RESULT || type == AFRPC_NATS_ERROR;
+  return type == AFRPC_NATS_CALL || type == AFRPC_NATS_PROGRESS || type == AFRPC_NATS_MARK || type == AFRPC_NATS_RESULT ||
+         type == AFRPC_NATS_ERROR;
 }
 
 /* Whether there is no more room for @size bytes in the message that is being put together. */

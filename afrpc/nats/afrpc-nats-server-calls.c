@@ -8,6 +8,9 @@
 #define REFUSED_MAX 4096u      /* of one client, that are remembered */
 #define LOOK_US 10000          /* how often it is looked whether calls have been begun; what runs longer takes long */
 #define BEHIND_US (2 * LOOK_US) /* after which a caller is told that its call waits behind such ones */
+#define PROGRESS_MAX (32u << 20) /* bytes that were sent to one client, and not told there */
+#define PROGRESS_MARKED (PROGRESS_MAX / 8) /* bytes after which it is asked to say that it has told them */
+#define PROGRESS_OVERHEAD 64u  /* bytes of memory besides the value */
 #define WEIGHT_LONGER 0.05     /* of a new time in the average: the first calls wait for workers to start */
 #define WEIGHT_SHORTER 0.25
 
@@ -16,6 +19,7 @@ served_free (AfrpcNatsServed *served)
 {
   g_clear_object (&served->call);
   g_clear_pointer (&served->outcome, g_variant_unref);
+  g_clear_pointer (&served->latest, g_variant_unref);
   g_free (served);
 }
 
@@ -130,7 +134,10 @@ set_outcome (AfrpcNatsServer *self,
   g_autoptr(GUnixFDList) fds = value != NULL ? afrpc_call_steal_fds (served->call) : NULL;
   g_autoptr(GError) own = NULL;
 
-  if (fds != NULL && g_unix_fd_list_get_length (fds) > 0)
+  if (served->has_lost_progress)
+    own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u MiB of progress wait for the program to be told of them, which does not keep up",
+                       PROGRESS_MAX >> 20);
+  else if (fds != NULL && g_unix_fd_list_get_length (fds) > 0)
     own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                        "the result has file descriptors, which cannot be sent over NATS");
   else if (value != NULL && g_variant_get_size (value) > size_max)
@@ -215,6 +222,104 @@ give_back (AfrpcNatsServer *self,
   served_free (served);
 }
 
+/* Progress */
+
+static gsize
+get_progress_size (GVariant *progress)
+{
+  return g_variant_get_size (progress) + PROGRESS_OVERHEAD;
+}
+
+static gboolean
+has_progress_room (const AfrpcNatsClient *client,
+                   GVariant              *progress)
+{
+  const guint64 n_untold = client->progress_sent - client->progress_told;
+
+  return n_untold == 0 || n_untold + get_progress_size (progress) <= PROGRESS_MAX;
+}
+
+/* Asks @client to say once it has told what it was sent. */
+static void
+mark (AfrpcNatsServer *self,
+      AfrpcNatsClient *client)
+{
+  client->progress_marked = client->progress_sent;
+  afrpc_nats_server_add (self, client, AFRPC_NATS_MARK, 0, client->progress_sent, NULL);
+}
+
+/* That was asked before, or what was asked or answered may be lost. */
+void
+afrpc_nats_server_mark_untold (AfrpcNatsServer *self,
+                               AfrpcNatsClient *client)
+{
+  if (client->progress_told < client->progress_sent)
+    mark (self, client);
+}
+
+static void
+send_progress (AfrpcNatsServed *served,
+               GVariant        *progress)
+{
+  AfrpcNatsClient *client = served->client;
+
+  client->progress_sent += get_progress_size (progress);
+  afrpc_nats_server_add (served->server, client, AFRPC_NATS_PROGRESS, 0, served->id, g_variant_new_variant (progress));
+  if (client->progress_sent - client->progress_marked >= PROGRESS_MARKED)
+    mark (served->server, client);
+}
+
+static void
+send_latest (AfrpcNatsServed *served)
+{
+  g_autoptr(GVariant) latest = g_steal_pointer (&served->latest);
+
+  if (latest != NULL)
+    send_progress (served, latest);
+}
+
+static void
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   data)
+{
+  AfrpcNatsServed *served = data;
+
+  if (served->client == NULL || served->type != 0 || served->has_lost_progress ||
+      g_variant_get_size (progress) > served->client->size_max)
+    return;
+
+  g_clear_pointer (&served->latest, g_variant_unref);
+  if (has_progress_room (served->client, progress))
+    send_progress (served, progress);
+  else if (served->is_latest)
+    served->latest = g_variant_ref (progress);
+  else
+    {
+      served->has_lost_progress = TRUE;
+      afrpc_call_cancel (call);
+    }
+}
+
+/* Its program has been told what came before that mark. */
+void
+afrpc_nats_server_take_told (AfrpcNatsServer *self,
+                             AfrpcNatsClient *client,
+                             guint64          mark)
+{
+  if (mark <= client->progress_told || mark > client->progress_sent)
+    return;
+
+  client->progress_told = mark;
+  for (GList *link = client->calls.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsServed *served = link->data;
+
+      if (served->latest != NULL && has_progress_room (client, served->latest))
+        send_latest (served);
+    }
+}
+
 static void
 settled_cb (GObject      *object,
             GAsyncResult *result,
@@ -249,21 +354,11 @@ settled_cb (GObject      *object,
 
   self->n_done++;
   served->is_started = TRUE;
+  send_latest (served);
   measure (self, served);
   set_outcome (self, served, value, error);
   g_clear_object (&served->call);
   send_outcome (self, served, afrpc_nats_server_keeps_credit (self, client) ? AFRPC_NATS_FLAG_CREDIT : 0);
-}
-
-static void
-progress_cb (AfrpcCall *call,
-             GVariant  *progress,
-             gpointer   data)
-{
-  AfrpcNatsServed *served = data;
-
-  if (served->client != NULL && served->type == 0 && g_variant_get_size (progress) <= served->client->size_max)
-    afrpc_nats_server_add (served->server, served->client, AFRPC_NATS_PROGRESS, 0, served->id, g_variant_new_variant (progress));
 }
 
 /* Beginning */
@@ -276,7 +371,6 @@ new_options (AfrpcNatsServed *served,
   AfrpcCallOptions *options = afrpc_call_options_new ();
   g_autoptr(GVariant) metadata = g_variant_lookup_value (dict, "metadata", G_VARIANT_TYPE_VARDICT);
   const char *text;
-  gboolean is_latest = FALSE;
   guint32 ms;
   gint32 priority;
 
@@ -293,9 +387,9 @@ new_options (AfrpcNatsServed *served,
   afrpc_call_options_set_idempotent (options, (flags & AFRPC_NATS_FLAG_IDEMPOTENT) != 0);
   if ((flags & AFRPC_NATS_FLAG_PROGRESS) != 0)
     {
-      g_variant_lookup (dict, "progress-latest", "b", &is_latest);
-      afrpc_call_options_set_progress (options, is_latest ? AFRPC_PROGRESS_LATEST : AFRPC_PROGRESS_ALL, progress_cb, served,
-                                       NULL);
+      g_variant_lookup (dict, "progress-latest", "b", &served->is_latest);
+      afrpc_call_options_set_progress (options, served->is_latest ? AFRPC_PROGRESS_LATEST : AFRPC_PROGRESS_ALL, progress_cb,
+                                       served, NULL);
     }
 
   return options;
@@ -324,6 +418,8 @@ begin (AfrpcNatsServer *self,
   g_hash_table_insert (client->by_id, &served->id, served);
   g_queue_push_tail_link (&client->calls, &served->link);
   g_queue_push_tail_link (&self->unstarted, &served->stage);
+  if (client->n_running == 0)
+    afrpc_nats_server_mark_untold (self, client);
   client->n_running++;
   self->n_running++;
   served->call = afrpc_caller_start (self->caller, args, options);
@@ -468,6 +564,7 @@ afrpc_nats_server_resend (AfrpcNatsServer *self,
       else if (served->type == 0 && served->is_started)
         afrpc_nats_server_add (self, client, AFRPC_NATS_STARTED, 0, served->id, NULL);
     }
+  afrpc_nats_server_mark_untold (self, client);
 }
 
 /* Nobody wants them any more. */

@@ -392,6 +392,7 @@ beat (AfrpcNatsServer *self,
     }
   afrpc_nats_server_add (self, client, AFRPC_NATS_BEAT, 0, 0,
                          g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, ids, n, sizeof *ids));
+  afrpc_nats_server_mark_untold (self, client);
 }
 
 void

@@ -26,6 +26,9 @@ typedef struct
   gboolean is_long;        /* it has run for longer than a moment since then */
   gboolean is_behind;      /* it waits behind such ones, and its caller was told */
   gboolean is_kept;        /* it was asked back, and may have been begun: it is not said to wait any more */
+  gboolean is_latest;      /* of progress its caller wants only the latest, where it does not keep up */
+  GVariant *latest;        /* (nullable) (owned): that for which there was no room */
+  gboolean has_lost_progress; /* its caller wants all of it, and does not keep up: it fails */
   gboolean is_wanted_back; /* by its caller, for somebody else; it never was, nor will be, begun here */
   guint16 type;            /* of the outcome; 0: there is none yet */
   GVariant *outcome;       /* (nullable) (owned) */
@@ -52,6 +55,9 @@ struct _AfrpcNatsClient
   guint64 last_id;         /* of the calls that have come, which come in ascending order */
   guint64 first_id;        /* calls with a lower number were made before it was known: they may have been here */
   guint64 size_max;        /* of results, bytes */
+  guint64 progress_sent;   /* bytes of progress of its calls, in all */
+  guint64 progress_marked; /* of them, those before the last mark */
+  guint64 progress_told;   /* of them, those that its program has been told, as it says */
   gboolean is_asking;      /* it waits for an answer, be it that there is no room */
   guint n_granted;         /* in this turn */
   gint64 used_us;          /* when it has last been given a credit, or used one */
@@ -164,6 +170,11 @@ void      afrpc_nats_server_take_query    (AfrpcNatsServer        *self,
 void      afrpc_nats_server_take_ack      (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client,
                                            guint64                 id);
+void      afrpc_nats_server_take_told     (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client,
+                                           guint64                 mark);
+void      afrpc_nats_server_mark_untold   (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client);
 void      afrpc_nats_server_resend        (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client);
 void      afrpc_nats_server_drop_calls    (AfrpcNatsServer        *self,

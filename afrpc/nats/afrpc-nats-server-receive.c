@@ -135,6 +135,10 @@ take_frame (AfrpcNatsServer       *self,
       afrpc_nats_server_take_ack (self, client, frame->id);
       return TRUE;
 
+    case AFRPC_NATS_TOLD:
+      afrpc_nats_server_take_told (self, client, frame->id);
+      return TRUE;
+
     case AFRPC_NATS_LEAVE:
       afrpc_nats_server_forget (self, client);
       return TRUE;
@@ -161,6 +165,7 @@ take_frame (AfrpcNatsServer       *self,
     case AFRPC_NATS_BEAT:
     case AFRPC_NATS_EVENT:
     case AFRPC_NATS_FORGOTTEN:
+    case AFRPC_NATS_MARK:
     default:
       return TRUE;
     }

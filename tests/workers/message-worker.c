@@ -19,6 +19,7 @@ AFRPC_FUNCTION (fd_event, "(u)")
 AFRPC_FUNCTION (count_up, "(u)")
 AFRPC_FUNCTION (count_fds, NULL)
 AFRPC_FUNCTION (large_progress, "(u)")
+AFRPC_FUNCTION (much_progress, "(uu)")
 AFRPC_FUNCTION (log_something, "(s)")
 AFRPC_ASYNC_FUNCTION (log_async, "(s)")
 AFRPC_ASYNC_FUNCTION (reverse_async, NULL)
@@ -257,6 +258,23 @@ large_progress (AfrpcWorker  *worker,
   afrpc_worker_progress (worker, g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, bytes, size, TRUE, g_free, bytes));
 
   return g_variant_new_boolean (TRUE);
+}
+
+/* So many times, each with its number and so many bytes. */
+GVariant *
+much_progress (AfrpcWorker  *worker,
+               GVariant     *args,
+               GError      **error)
+{
+  g_autofree guint8 *bytes = NULL;
+  guint32 n, size;
+
+  g_variant_get (args, "(uu)", &n, &size);
+  bytes = g_malloc0 (size);
+  for (guint32 i = 1; i <= n; i++)
+    afrpc_worker_progress (worker, g_variant_new ("(u@ay)", i, g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, size, 1)));
+
+  return g_variant_new_uint32 (n);
 }
 
 gboolean
