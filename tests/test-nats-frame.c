@@ -302,7 +302,7 @@ static void
 test_nats_frame_checked (void)
 {
   g_autoptr(GBytes) bytes = new_message ();
-  g_autoptr(GPtrArray) values = afrpc_nats_reader_check (bytes);
+  g_autoptr(GPtrArray) values = afrpc_nats_reader_check (bytes, FALSE);
   g_auto(AfrpcNatsReader) reader = { 0 };
   g_auto(AfrpcNatsReader) other = { 0 };
   AfrpcNatsFrame frame, same;

@@ -1111,6 +1111,123 @@ count_large_cb (AfrpcCaller  *caller,
   n[g_variant_get_size (event) > LARGE_SIZE]++;
 }
 
+static void
+note_code_cb (GObject *object,
+              GError  *error,
+              int     *code)
+{
+  *code = error->domain == AFRPC_ERROR ? error->code : -1;
+}
+
+/* Says something @n times in one message, which goes in parts if @transfer is not 0. */
+static void
+say_many (Peer    *peer,
+          guint64  transfer,
+          guint    type,
+          guint    n)
+{
+  g_autofree char *inbox = g_strconcat (peer->other, ".m", NULL);
+  GByteArray *message = afrpc_nats_message_new (OWN_ID);
+
+  for (guint i = 0; i < n; i++)
+    afrpc_nats_message_add (message, type, 0, 100 + i, type == AFRPC_NATS_BEAT ? g_variant_new_parsed ("@at []") : NULL);
+  if (transfer != 0)
+    {
+      GByteArray *part = afrpc_nats_message_new (OWN_ID);
+
+      afrpc_nats_message_add_chunk (part, transfer, message->len, 0, message->data, message->len);
+      g_byte_array_unref (message);
+      message = part;
+    }
+  natsConnection_PublishRequest (peer->connection, inbox, OWN_INBOX ".n.1", message->data, message->len);
+  g_byte_array_unref (message);
+}
+
+static void
+await_protocol_error (int *code)
+{
+  while (*code == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (*code, ==, AFRPC_ERROR_PROTOCOL);
+  *code = 0;
+}
+
+/* Of what was said before @n things are answered. */
+static void
+hear_some (Peer    *peer,
+           guint    type,
+           guint64  id,
+           guint    n)
+{
+  guint64 heard;
+  guint n_heard = 0;
+
+  do
+    {
+      Said *said = hear (peer, type);
+
+      heard = said->id;
+      n_heard += heard != id;
+      said_free (said);
+    }
+  while (heard != id);
+  g_assert_cmpuint (n_heard, <=, n);
+}
+
+static void
+test_nats_peer_long_messages (void)
+{
+  int code = 0;
+  Serving serving;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+
+  g_test_summary ("Of a message that came in parts one frame is taken, and of others so many: none holds the main loop for long");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "caller-timeout-ms", 60000, NULL);
+  serving_start (&serving);
+  g_signal_connect (serving.server, "error", G_CALLBACK (note_code_cb), &code);
+  demand (&peer);
+  say_many (&peer, 1, AFRPC_NATS_QUERY, 2);
+  await_protocol_error (&code);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10000, NULL);
+  hear_some (&peer, AFRPC_NATS_REFUSED, 10000, 1);
+  /* One that a thread checks */
+  say_many (&peer, 2, AFRPC_NATS_QUERY, 20000);
+  await_protocol_error (&code);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10001, NULL);
+  hear_some (&peer, AFRPC_NATS_REFUSED, 10001, 1);
+  say_many (&peer, 0, AFRPC_NATS_QUERY, AFRPC_NATS_FRAMES_MAX + 100);
+  await_protocol_error (&code);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10002, NULL);
+  hear_some (&peer, AFRPC_NATS_REFUSED, 10002, AFRPC_NATS_FRAMES_MAX);
+  g_signal_handlers_disconnect_by_data (serving.server, &code);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
+  peer_end (&peer);
+
+  caller = peer_serve (&peer);
+  g_signal_connect (caller, "error", G_CALLBACK (note_code_cb), &code);
+  {
+    g_autoptr(AfrpcCall) call = call_start (caller, g_variant_new ("(i)", 1));
+    g_autofree guint64 *ids = g_new0 (guint64, AFRPC_NATS_NAMED_MAX + 1);
+    guint64 id;
+
+    grant (&peer, 60000);
+    id = hear_call (&peer);
+    say_many (&peer, 1, AFRPC_NATS_HAVE, 2);
+    await_protocol_error (&code);
+    say_many (&peer, 0, AFRPC_NATS_BEAT, 2);
+    await_protocol_error (&code);
+    say (&peer, NULL, AFRPC_NATS_BEAT, 0, 0,
+         g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, ids, AFRPC_NATS_NAMED_MAX + 1, sizeof *ids));
+    await_protocol_error (&code);
+    say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("done")));
+    g_variant_unref (wait_value (call));
+  }
+  peer_serve_end (&peer, caller);
+}
+
 #define N_PROGRESS 800u /* of 50,000 bytes: more than 32 MiB */
 
 /* Has a call tell much progress. Returns: (transfer full): its outcome; @last: the progress that came last */
@@ -1388,6 +1505,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/alone", test_nats_peer_alone);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
+  g_test_add_func ("/nats-peer/long-messages", test_nats_peer_long_messages);
   g_test_add_func ("/nats-peer/progress", test_nats_peer_progress);
   g_test_add_func ("/nats-peer/told", test_nats_peer_told);
   g_test_add_func ("/nats-peer/too-many", test_nats_peer_too_many);

@@ -127,6 +127,22 @@ take_outcome (AfrpcNatsCaller       *self,
 
 /* Beats */
 
+/* Returns: (transfer full) (nullable): the calls that it names */
+static GVariant *
+read_beat (const AfrpcNatsReader *reader,
+           const AfrpcNatsFrame  *frame,
+           GError               **error)
+{
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "at", error);
+
+  if (body == NULL || g_variant_n_children (body) <= AFRPC_NATS_NAMED_MAX)
+    return g_steal_pointer (&body);
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a beat names %" G_GSIZE_FORMAT " calls", g_variant_n_children (body));
+
+  return NULL;
+}
+
 static gboolean
 take_beat (AfrpcNatsCaller       *self,
            AfrpcNatsRemote       *remote,
@@ -134,7 +150,7 @@ take_beat (AfrpcNatsCaller       *self,
            const AfrpcNatsFrame  *frame,
            GError               **error)
 {
-  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "at", error);
+  g_autoptr(GVariant) body = read_beat (reader, frame, error);
   const guint64 *ids;
   gsize n;
   g_autoptr(GHashTable) named = NULL;
@@ -278,11 +294,12 @@ take_from_stranger (const AfrpcNatsReader *reader,
   if (frame->type != AFRPC_NATS_BEAT)
     return TRUE;
 
-  body = afrpc_nats_reader_value (reader, frame, "at", error);
+  body = read_beat (reader, frame, error);
   if (body == NULL)
     return FALSE;
   ids = g_variant_get_fixed_array (body, &n, sizeof *ids);
-  for (gsize i = 0; i < n; i++)
+  /* The others are named again. */
+  for (gsize i = 0; i < MIN (n, AFRPC_NATS_FRAMES_MAX); i++)
     add_ack (answer, ids[i]);
 
   return TRUE;
@@ -387,6 +404,7 @@ take_bytes (AfrpcNatsCaller *self,
   if (afrpc_nats_reader_init (&reader, bytes, &error))
     {
       reader.values = values;
+      reader.is_whole = answer == NULL;
       while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
         if (!take_frame (self, &reader, &frame, answer, &error))
           break;

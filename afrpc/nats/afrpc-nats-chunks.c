@@ -178,7 +178,7 @@ check_thread (gpointer data,
   item->sender = check->sender;
   item->number = check->number;
   item->is_whole = check->is_whole;
-  item->data = afrpc_nats_reader_check (item->bytes);
+  item->data = afrpc_nats_reader_check (item->bytes, item->is_whole);
   item->destroy = (GDestroyNotify) g_ptr_array_unref;
   afrpc_nats_inbox_push (check->inbox, item);
   afrpc_nats_inbox_unref (check->inbox);

@@ -117,6 +117,23 @@ afrpc_nats_reader_clear (AfrpcNatsReader *self)
   g_clear_pointer (&self->bytes, g_bytes_unref);
 }
 
+/* What a message has is worked off in one turn of a main loop. */
+static gboolean
+check_more (const AfrpcNatsReader  *self,
+            guint                   type,
+            GError                **error)
+{
+  if (self->n_frames >= (self->is_whole ? 1 : AFRPC_NATS_FRAMES_MAX))
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a message%s has more than %u frame%s", self->is_whole ? " in parts" : "",
+                 self->n_frames, self->is_whole ? "" : "s");
+  else if (type == AFRPC_NATS_BEAT && self->has_beat)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a message has more than one beat");
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
 /* Returns: 1: there is a frame; 0: there is none any more; -1: what follows is not one. */
 int
 afrpc_nats_reader_next (AfrpcNatsReader  *self,
@@ -144,6 +161,9 @@ afrpc_nats_reader_next (AfrpcNatsReader  *self,
     }
 
   frame->type = get_16 (data + 4);
+  if (!check_more (self, frame->type, error))
+    return -1;
+  self->has_beat |= frame->type == AFRPC_NATS_BEAT;
   frame->flags = get_16 (data + 6);
   frame->id = get_64 (data + 8);
   frame->bytes = self->bytes;
@@ -241,7 +261,8 @@ clear_value (gpointer data)
 /* Checks all bodies of a message: of a large one that takes long, which no main loop is to be held by.
  * Returns: (transfer full) (element-type GVariant): for each frame, NULL if it has none, or a malformed one */
 GPtrArray *
-afrpc_nats_reader_check (GBytes *bytes)
+afrpc_nats_reader_check (GBytes   *bytes,
+                         gboolean  is_whole) /* it came in parts */
 {
   GPtrArray *values = g_ptr_array_new_with_free_func (clear_value);
   g_auto(AfrpcNatsReader) reader = { 0 };
@@ -249,6 +270,7 @@ afrpc_nats_reader_check (GBytes *bytes)
 
   if (!afrpc_nats_reader_init (&reader, bytes, NULL))
     return values;
+  reader.is_whole = is_whole;
   while (afrpc_nats_reader_next (&reader, &frame, NULL) > 0)
     {
       const char *type = get_type (frame.type);

@@ -10,6 +10,8 @@ G_BEGIN_DECLS
 
 #define AFRPC_NATS_VERSION 1
 #define AFRPC_NATS_HEADER_SIZE 16u /* of a message, and of a frame */
+#define AFRPC_NATS_FRAMES_MAX 4096u /* of a message that goes at once: more than fit into one that others put together */
+#define AFRPC_NATS_NAMED_MAX 65536u /* calls that a beat names */
 #define AFRPC_NATS_TRANSFER_MAX (G_GUINT64_CONSTANT (1) << 40)
 
 typedef enum
@@ -66,6 +68,8 @@ typedef struct
   GBytes *bytes; /* (owned) */
   gsize offset;  /* of the next frame */
   guint64 sender;
+  gboolean is_whole;   /* it came in parts, and has one frame */
+  gboolean has_beat;   /* a beat has been read, and there is one in a message */
   gboolean is_swapped; /* values are of the other byte order */
   guint n_frames;      /* that have been read */
   GPtrArray *values;   /* (nullable) (borrowed): the bodies, which have been checked before */
@@ -85,7 +89,8 @@ GVariant   *afrpc_nats_reader_value (const AfrpcNatsReader *self,
                                      const char            *type,
                                      GError               **error);
 
-GPtrArray  *afrpc_nats_reader_check (GBytes                *bytes);
+GPtrArray  *afrpc_nats_reader_check (GBytes                *bytes,
+                                     gboolean               is_whole);
 
 GByteArray *afrpc_nats_message_new  (guint64                sender);
 void        afrpc_nats_message_add  (GByteArray            *message,

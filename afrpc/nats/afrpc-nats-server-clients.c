@@ -374,15 +374,16 @@ afrpc_nats_server_revoke_all (AfrpcNatsServer *self)
 
 /* In time */
 
-/* Names what is here, and before that what of it waits behind others: what was said of that before may be lost. */
+/* Names what is here, and before that what of it waits behind others: what was said of that before may be lost. Of what is more than
+ * a beat names, each is asked for. */
 static void
 beat (AfrpcNatsServer *self,
       AfrpcNatsClient *client)
 {
-  g_autofree guint64 *ids = g_new (guint64, client->calls.length);
+  g_autofree guint64 *ids = g_new (guint64, MIN (client->calls.length, AFRPC_NATS_NAMED_MAX));
   gsize n = 0;
 
-  for (GList *link = client->calls.head; link != NULL; link = link->next)
+  for (GList *link = client->calls.head; link != NULL && n < AFRPC_NATS_NAMED_MAX; link = link->next)
     {
       const AfrpcNatsServed *served = link->data;
 

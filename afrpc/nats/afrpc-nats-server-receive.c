@@ -185,6 +185,7 @@ take_bytes (AfrpcNatsServer *self,
   if (afrpc_nats_reader_init (&reader, bytes, &error))
     {
       reader.values = values;
+      reader.is_whole = answer == NULL;
       while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
         if (!take_frame (self, &reader, &frame, tag, answer, &error))
           break;
