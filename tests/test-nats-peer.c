@@ -1119,6 +1119,74 @@ note_code_cb (GObject *object,
   *code = error->domain == AFRPC_ERROR ? error->code : -1;
 }
 
+/* Makes a call, and does not say that its outcome has come. Returns: the type of that */
+static guint
+call_unacknowledged (Peer     *peer,
+                     guint64   id,
+                     GVariant *args)
+{
+  guint type;
+  Said *said;
+
+  say (peer, NULL, AFRPC_NATS_CALL, 0, id, g_variant_new ("(a{sv}v)", NULL, args));
+  do
+    {
+      said = hear_any (peer);
+      type = said->id == id || said->type == AFRPC_NATS_CHUNK ? said->type : 0;
+      if (type == AFRPC_NATS_CHUNK)
+        {
+          say (peer, NULL, AFRPC_NATS_RECEIVED, 0, said->id, g_variant_new_uint64 (said->end));
+          type = said->end == said->total ? AFRPC_NATS_RESULT : 0;
+        }
+      said_free (said);
+    }
+  while (type != AFRPC_NATS_RESULT && type != AFRPC_NATS_REFUSED);
+
+  return type;
+}
+
+static void
+check_unacknowledged (Peer     *peer,
+                      GVariant *args,
+                      guint     n_max)
+{
+  const guint64 first = peer->last_id + 1;
+  guint64 id = first;
+
+  demand (peer);
+  while (id - first <= n_max && call_unacknowledged (peer, id, args) == AFRPC_NATS_RESULT)
+    id++;
+  g_assert_cmpuint (id - first, ==, n_max);
+  /* Once it is heard that one has come, there is room for another one. */
+  say (peer, NULL, AFRPC_NATS_ACK, 0, first, NULL);
+  g_assert_cmpint (call_unacknowledged (peer, id + 1, args), ==, AFRPC_NATS_RESULT);
+  g_assert_cmpint (call_unacknowledged (peer, id + 2, args), ==, AFRPC_NATS_REFUSED);
+  say (peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  peer->last_id = id + 2;
+}
+
+static void
+test_nats_peer_unacknowledged (void)
+{
+  g_autoptr(GVariant) small = g_variant_ref_sink (g_variant_new ("(sv)", "return", g_variant_new_uint32 (1)));
+  Serving serving;
+  Peer peer;
+
+  g_test_summary ("Who does not say that he has outcomes has so many kept, whether he was granted calls or not");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "max-calls", 10, "caller-timeout-ms", 60000, "beat-ms", 60000, NULL);
+  serving_start (&serving);
+  check_unacknowledged (&peer, small, 4096);
+  if (!g_test_quick ())
+    {
+      g_autoptr(GVariant) large = g_variant_ref_sink (act_u ("bytes", 900000));
+
+      check_unacknowledged (&peer, large, (256 << 20) / 900000 + 1);
+    }
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
 /* Says something @n times in one message, which goes in parts if @transfer is not 0. */
 static void
 say_many (Peer    *peer,
@@ -1505,6 +1573,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/alone", test_nats_peer_alone);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
+  g_test_add_func ("/nats-peer/unacknowledged", test_nats_peer_unacknowledged);
   g_test_add_func ("/nats-peer/long-messages", test_nats_peer_long_messages);
   g_test_add_func ("/nats-peer/progress", test_nats_peer_progress);
   g_test_add_func ("/nats-peer/told", test_nats_peer_told);

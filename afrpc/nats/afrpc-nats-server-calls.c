@@ -357,6 +357,7 @@ settled_cb (GObject      *object,
   send_latest (served);
   measure (self, served);
   set_outcome (self, served, value, error);
+  client->n_outcome_bytes += g_variant_get_size (served->outcome);
   g_clear_object (&served->call);
   send_outcome (self, served, afrpc_nats_server_keeps_credit (self, client) ? AFRPC_NATS_FLAG_CREDIT : 0);
 }
@@ -545,6 +546,7 @@ afrpc_nats_server_take_ack (AfrpcNatsServer *self,
     }
   if (is_under_way (self, served))
     afrpc_nats_outbox_stop (&client->outbox, afrpc_nats_server_get_link (self), served->message, FALSE);
+  client->n_outcome_bytes -= g_variant_get_size (served->outcome);
   g_hash_table_remove (client->by_id, &id);
   g_queue_unlink (&client->calls, &served->link);
   served_free (served);

@@ -9,7 +9,8 @@
 
 #define CLIENTS_MAX 65536u
 #define WANTED_MAX 4096u
-#define UNACKNOWLEDGED_MAX 4096u /* outcomes of one client, with which it gets no more credits */
+#define UNACKNOWLEDGED_MAX 4096u /* outcomes of one client, with which no more of its calls are taken */
+#define UNACKNOWLEDGED_BYTES_MAX (256u << 20)
 #define IDLE_US 50000            /* after which credits are taken back that somebody else waits for */
 #define STALE_US 250000          /* after which credits that somebody does not know to have are lost */
 #define UNUSED_US (60 * G_USEC_PER_SEC)
@@ -185,6 +186,13 @@ get_room (AfrpcNatsServer *self)
   return self->state == AFRPC_NATS_SERVER_SERVING && n < n_max ? n_max - n : 0;
 }
 
+/* Whether outcomes of its calls are kept that it does not say to have. */
+static gboolean
+owes_too_much (const AfrpcNatsClient *client)
+{
+  return client->calls.length - client->n_running >= UNACKNOWLEDGED_MAX || client->n_outcome_bytes >= UNACKNOWLEDGED_BYTES_MAX;
+}
+
 /* TRUE: the call that has come may be begun. */
 gboolean
 afrpc_nats_server_use_room (AfrpcNatsServer *self,
@@ -195,10 +203,10 @@ afrpc_nats_server_use_room (AfrpcNatsServer *self,
   if (client->credits > 0)
     {
       set_credits (self, client, client->credits - 1);
-      return TRUE;
+      return !owes_too_much (client);
     }
 
-  return get_room (self) > 0;
+  return get_room (self) > 0 && !owes_too_much (client);
 }
 
 /* How many others than @client wait for room. */
@@ -216,7 +224,7 @@ afrpc_nats_server_keeps_credit (AfrpcNatsServer *self,
 {
   const guint n_others = count_others_wanting (self, client);
 
-  if (get_room (self) == 0 || client->gone_us != 0 || client->calls.length > UNACKNOWLEDGED_MAX)
+  if (get_room (self) == 0 || client->gone_us != 0 || owes_too_much (client))
     return FALSE;
   /* Others wait: it keeps what is its share. If there are more of them than calls at once, each has its turn. */
   if (n_others > 0 && client->n_running + client->credits >= get_n_calls_max (self) / (n_others + 1))
@@ -230,7 +238,7 @@ afrpc_nats_server_keeps_credit (AfrpcNatsServer *self,
 static gboolean
 may_have_more (AfrpcNatsClient *client)
 {
-  return client->wanted > 0 && client->gone_us == 0 && client->calls.length <= UNACKNOWLEDGED_MAX;
+  return client->wanted > 0 && client->gone_us == 0 && !owes_too_much (client);
 }
 
 static void

@@ -45,7 +45,8 @@ struct _AfrpcNatsClient
   GHashTable *by_id;       /* (element-type guint64 AfrpcNatsServed) (not owned) */
   GQueue calls;            /* (element-type AfrpcNatsServed): with and without an outcome */
   guint n_running;         /* of them, those without */
-  guint n_behind;          /* of those, that it was told to wait behind others that take long */
+  gsize n_outcome_bytes;   /* of the others, what their outcomes take */
+  guint n_behind;          /* of those that run, that it was told to wait behind others that take long */
   GHashTable *refused;     /* (element-type guint64): that were asked for and had not arrived: they are not begun any more */
   guint64 refused_below;   /* nor are those with a lower number: there were too many to remember each */
   GQueue refused_order;    /* (element-type guint64) (owned by refused) */
