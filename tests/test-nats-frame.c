@@ -299,6 +299,33 @@ test_nats_frame_unwanted (void)
 }
 
 static void
+test_nats_frame_stopped (void)
+{
+  g_autofree char *text = g_strnfill (5000, 'x');
+  g_autoptr(GBytes) first = NULL;
+  Parts parts;
+
+  g_test_summary ("Parts are kept until it is said that no more comes, or for so long as more might come");
+  parts_init (&parts, text);
+  first = new_part (&parts);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_cmpint (take_part (&parts, first, 10000), ==, 0);
+      g_assert_nonnull (parts.chunks.data);
+      afrpc_nats_chunks_drop (&parts.chunks, 6);
+      afrpc_nats_chunks_expire (&parts.chunks, g_get_monotonic_time () + 30 * G_USEC_PER_SEC);
+      g_assert_nonnull (parts.chunks.data);
+      if (i == 0)
+        afrpc_nats_chunks_drop (&parts.chunks, 7);
+      else
+        afrpc_nats_chunks_expire (&parts.chunks, g_get_monotonic_time () + 70 * G_USEC_PER_SEC);
+      g_assert_null (parts.chunks.data);
+      g_assert_cmpuint (parts.chunks.transfer, ==, 0);
+    }
+  parts_clear (&parts);
+}
+
+static void
 test_nats_frame_checked (void)
 {
   g_autoptr(GBytes) bytes = new_message ();
@@ -339,6 +366,7 @@ main (int    argc,
   g_test_add_func ("/nats-frame/versions", test_nats_frame_versions);
   g_test_add_func ("/nats-frame/parts", test_nats_frame_parts);
   g_test_add_func ("/nats-frame/unwanted", test_nats_frame_unwanted);
+  g_test_add_func ("/nats-frame/stopped", test_nats_frame_stopped);
   g_test_add_func ("/nats-frame/checked", test_nats_frame_checked);
 
   return g_test_run ();

@@ -236,6 +236,7 @@ take_from_remote (AfrpcNatsCaller *self,
                   AfrpcNatsCall   *record)
 {
   afrpc_nats_outbox_stop (&record->remote->outbox, afrpc_nats_caller_get_link (self), record->message, FALSE);
+  afrpc_nats_caller_set_dirty (self, record->remote);
   afrpc_nats_caller_leave_behind (self, record);
   g_hash_table_remove (self->by_id, &record->id);
   g_queue_unlink (&record->remote->calls, &record->link);

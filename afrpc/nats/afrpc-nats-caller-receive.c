@@ -370,6 +370,10 @@ take_frame (AfrpcNatsCaller       *self,
     case AFRPC_NATS_RECEIVED:
       return take_received (self, remote, reader, frame, error);
 
+    case AFRPC_NATS_GIVEN_UP:
+      afrpc_nats_chunks_drop (&remote->chunks, frame->id);
+      return TRUE;
+
     case AFRPC_NATS_CHUNK:
       if (answer != NULL)
         return take_chunk (self, remote, frame, error);

@@ -646,6 +646,7 @@ afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
       AfrpcNatsRemote *remote = self->remote_list->pdata[i - 1];
 
       check_ends (self, remote, now_us);
+      afrpc_nats_chunks_expire (&remote->chunks, now_us);
       if (remote->acks->len > 0)
         add_acks (self, remote);
       /* Who has no connection himself hears nobody. */

@@ -11,6 +11,7 @@
 #define CHUNK_HEADER_SIZE 16u
 #define CHECKED_AT_ONCE_MAX (64u << 10) /* bytes: at 12 ms for a MiB at most, no main loop is held by it */
 #define CHECKS_MAX 2 /* threads */
+#define KEPT_US (60 * G_USEC_PER_SEC) /* parts of what is not sent any more: who sends it sends it again after a second */
 #define ALLOCATED_FIRST (256u << 10) /* bytes: what somebody says that will come is not had before it has come */
 
 static void
@@ -125,6 +126,8 @@ afrpc_nats_chunks_take (AfrpcNatsChunks       *self,
     }
   /* What is missing has been lost. It is sent again when the other side hears what is there. */
   set_due (self, frame->id, frame->id == self->transfer ? self->size : 0);
+  if (frame->id == self->transfer)
+    self->heard_us = g_get_monotonic_time ();
   if (frame->id != self->transfer || offset > self->size || self->size - offset >= size)
     return 0;
 
@@ -141,6 +144,24 @@ afrpc_nats_chunks_take (AfrpcNatsChunks       *self,
   self->finished = frame->id;
 
   return 1;
+}
+
+/* No more comes of @transfer. */
+void
+afrpc_nats_chunks_drop (AfrpcNatsChunks *self,
+                        guint64          transfer)
+{
+  if (self->transfer == transfer)
+    drop (self);
+}
+
+/* Nor of what nothing has come of for long. */
+void
+afrpc_nats_chunks_expire (AfrpcNatsChunks *self,
+                          gint64           now_us)
+{
+  if (self->heard_us + KEPT_US < now_us)
+    drop (self);
 }
 
 /* What is large is checked by a thread. */

@@ -20,6 +20,7 @@ typedef struct
   gsize total;
   gsize size;       /* what has arrived of it */
   gsize allocated;
+  gint64 heard_us;  /* when a part of it has come last */
 
   guint64 due;      /* the transfer of which is to be said how much has arrived; 0: none */
   guint64 due_size;
@@ -34,6 +35,10 @@ int            afrpc_nats_chunks_take     (AfrpcNatsChunks       *self,
                                            guint64                size_max,
                                            GBytes               **message,
                                            GError               **error);
+void           afrpc_nats_chunks_drop     (AfrpcNatsChunks       *self,
+                                           guint64                transfer);
+void           afrpc_nats_chunks_expire   (AfrpcNatsChunks       *self,
+                                           gint64                 now_us);
 gboolean       afrpc_nats_chunks_hold     (AfrpcNatsChunks       *self,
                                            const AfrpcNatsItem   *item);
 gboolean       afrpc_nats_chunks_check    (AfrpcNatsChunks       *self,

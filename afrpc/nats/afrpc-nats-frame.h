@@ -44,6 +44,7 @@ typedef enum
   AFRPC_NATS_CHUNK = 48,  /* a part of a message: how large that is, where this is (little-endian 64 bits each), bytes;
                            * id: of the transfer */
   AFRPC_NATS_RECEIVED = 49, /* t: how much of it has arrived, all bits set if it is not wanted; id: of the transfer */
+  AFRPC_NATS_GIVEN_UP = 50, /* no more comes of a transfer; id: of that */
 } AfrpcNatsFrameType;
 
 #define AFRPC_NATS_FLAG_CREDIT 1u /* with an outcome: one call more may be sent */

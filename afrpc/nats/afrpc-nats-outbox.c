@@ -85,16 +85,6 @@ afrpc_nats_outbox_is_under_way (AfrpcNatsOutbox *self,
   return first != 0 && serial >= first;
 }
 
-/* See afrpc_nats_flow_stop(). */
-gboolean
-afrpc_nats_outbox_stop (AfrpcNatsOutbox *self,
-                        AfrpcNatsLink   *link,
-                        guint64          serial,
-                        gboolean         is_refused)
-{
-  return afrpc_nats_outbox_is_under_way (self, link, serial) && afrpc_nats_link_stop (link, self->flow, serial, is_refused);
-}
-
 /* What is said of calls is said in order. */
 static gboolean
 is_ordered (AfrpcNatsFrameType type)
@@ -152,6 +142,21 @@ afrpc_nats_outbox_add (AfrpcNatsOutbox    *self,
   afrpc_nats_message_add (self->message, type, flags, id, body);
 
   return self->serial;
+}
+
+/* See afrpc_nats_flow_stop(). Who has parts of it, and wants them, is told when it is flushed. */
+gboolean
+afrpc_nats_outbox_stop (AfrpcNatsOutbox *self,
+                        AfrpcNatsLink   *link,
+                        guint64          serial,
+                        gboolean         is_refused)
+{
+  if (!afrpc_nats_outbox_is_under_way (self, link, serial))
+    return FALSE;
+  if (!is_refused)
+    afrpc_nats_outbox_add (self, link, AFRPC_NATS_GIVEN_UP, 0, serial, NULL);
+
+  return afrpc_nats_link_stop (link, self->flow, serial, is_refused);
 }
 
 void

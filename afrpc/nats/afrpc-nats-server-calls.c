@@ -545,7 +545,10 @@ afrpc_nats_server_take_ack (AfrpcNatsServer *self,
       return;
     }
   if (is_under_way (self, served))
-    afrpc_nats_outbox_stop (&client->outbox, afrpc_nats_server_get_link (self), served->message, FALSE);
+    {
+      afrpc_nats_outbox_stop (&client->outbox, afrpc_nats_server_get_link (self), served->message, FALSE);
+      afrpc_nats_server_set_dirty (self, client);
+    }
   client->n_outcome_bytes -= g_variant_get_size (served->outcome);
   g_hash_table_remove (client->by_id, &id);
   g_queue_unlink (&client->calls, &served->link);

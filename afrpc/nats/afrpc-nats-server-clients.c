@@ -420,6 +420,7 @@ afrpc_nats_server_check_clients (AfrpcNatsServer *self,
       AfrpcNatsClient *client = link->data;
 
       next = link->next;
+      afrpc_nats_chunks_expire (&client->chunks, now_us);
       if (client->gone_us != 0 && now_us - client->gone_us > self->caller_timeout_ms * G_GINT64_CONSTANT (1000))
         afrpc_nats_server_forget (self, client);
       /* What is being checked may be a call. */

@@ -146,6 +146,10 @@ take_frame (AfrpcNatsServer       *self,
     case AFRPC_NATS_RECEIVED:
       return take_received (self, client, reader, frame, error);
 
+    case AFRPC_NATS_GIVEN_UP:
+      afrpc_nats_chunks_drop (&client->chunks, frame->id);
+      return TRUE;
+
     case AFRPC_NATS_CHUNK:
       if (answer != NULL)
         return take_chunk (self, client, frame, tag, error);
