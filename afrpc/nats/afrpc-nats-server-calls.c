@@ -8,8 +8,7 @@
 #define REFUSED_MAX 4096u      /* of one client, that are remembered */
 #define LOOK_US 10000          /* how often it is looked whether calls have been begun; what runs longer takes long */
 #define BEHIND_US (2 * LOOK_US) /* after which a caller is told that its call waits behind such ones */
-#define PROGRESS_MAX (32u << 20) /* bytes that were sent to one client, and not told there */
-#define PROGRESS_MARKED (PROGRESS_MAX / 8) /* bytes after which it is asked to say that it has told them */
+#define PROGRESS_MARKED (1u << 20) /* bytes after which a client is asked to say that it has told them */
 #define PROGRESS_OVERHEAD 64u  /* bytes of memory besides the value */
 #define WEIGHT_LONGER 0.05     /* of a new time in the average: the first calls wait for workers to start */
 #define WEIGHT_SHORTER 0.25
@@ -135,8 +134,8 @@ set_outcome (AfrpcNatsServer *self,
   g_autoptr(GError) own = NULL;
 
   if (served->has_lost_progress)
-    own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u MiB of progress wait for the program to be told of them, which does not keep up",
-                       PROGRESS_MAX >> 20);
+    own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%" G_GUINT64_FORMAT " bytes of progress wait for the program to be told of them: it, or NATS, does not keep up",
+                       served->client->progress_sent - served->client->progress_told);
   else if (fds != NULL && g_unix_fd_list_get_length (fds) > 0)
     own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                        "the result has file descriptors, which cannot be sent over NATS");
@@ -231,12 +230,13 @@ get_progress_size (GVariant *progress)
 }
 
 static gboolean
-has_progress_room (const AfrpcNatsClient *client,
+has_progress_room (const AfrpcNatsServer *self,
+                   const AfrpcNatsClient *client,
                    GVariant              *progress)
 {
   const guint64 n_untold = client->progress_sent - client->progress_told;
 
-  return n_untold == 0 || n_untold + get_progress_size (progress) <= PROGRESS_MAX;
+  return n_untold == 0 || n_untold + get_progress_size (progress) <= self->progress_max;
 }
 
 /* Asks @client to say once it has told what it was sent. */
@@ -290,7 +290,7 @@ progress_cb (AfrpcCall *call,
     return;
 
   g_clear_pointer (&served->latest, g_variant_unref);
-  if (has_progress_room (served->client, progress))
+  if (has_progress_room (served->server, served->client, progress))
     send_progress (served, progress);
   else if (served->is_latest)
     served->latest = g_variant_ref (progress);
@@ -315,7 +315,7 @@ afrpc_nats_server_take_told (AfrpcNatsServer *self,
     {
       AfrpcNatsServed *served = link->data;
 
-      if (served->latest != NULL && has_progress_room (client, served->latest))
+      if (served->latest != NULL && has_progress_room (self, client, served->latest))
         send_latest (served);
     }
 }

@@ -88,6 +88,7 @@ struct _AfrpcNatsServer
   guint beat_ms;                   /* construct-only */
   guint max_calls;                 /* 0: by what the caller has */
   guint caller_timeout_ms;
+  guint64 progress_max;            /* bytes that were sent to one client, and not told there */
 
   guint64 id;
   char *inbox_subject;

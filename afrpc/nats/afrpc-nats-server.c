@@ -9,6 +9,7 @@
 #define MAX_MESSAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT (128) << 20)
 #define BEAT_MS_DEFAULT 500u
 #define CALLER_TIMEOUT_MS_DEFAULT 10000u
+#define PROGRESS_MAX (256u << 20)
 #define ACKNOWLEDGE_US (2 * G_USEC_PER_SEC) /* for which the end waits for callers to have outcomes */
 #define QUEUE_NAME "afrpc"
 #define LOST_US 100000 /* how often it is looked whether it can be told that events were lost */
@@ -592,6 +593,7 @@ afrpc_nats_server_class_init (AfrpcNatsServerClass *klass)
 static void
 afrpc_nats_server_init (AfrpcNatsServer *self)
 {
+  self->progress_max = PROGRESS_MAX;
   afrpc_nats_server_init_clients (self);
 }
 
