@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nats-case.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED TRUE
@@ -570,6 +573,81 @@ count_cb (GObject      *source,
 
   g_assert_no_error (error);
   ++*(guint *) data;
+}
+
+static void
+check_closed_there (AfrpcNatsCaller *caller)
+{
+  g_autoptr(AfrpcCall) call = call_start (caller, g_variant_new ("(sv)", "return", g_variant_new_uint32 (1)));
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+}
+
+/* In a process that was forked */
+static void
+use_inherited (Fleet     *test,
+               AfrpcCall *call)
+{
+  AfrpcNatsConnection *connection = g_object_ref (afrpc_nats_caller_get_connection (test->caller));
+  AfrpcNatsCaller *caller;
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  check_closed_there (test->caller);
+  caller = afrpc_nats_caller_new (connection, NATS_SUBJECT);
+  check_closed_there (caller);
+  g_object_unref (caller);
+  caller = nats_caller_new (&test->nats);
+  check_closed_there (caller);
+  g_object_unref (caller);
+  afrpc_call_cancel (call);
+  afrpc_caller_close (AFRPC_CALLER (test->caller));
+  g_clear_error (&error);
+  g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (test->caller), NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  afrpc_caller_kill (AFRPC_CALLER (test->caller));
+  g_object_unref (call);
+  g_object_unref (test->caller);
+  g_object_unref (test->serving.server);
+  g_object_unref (connection);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+test_nats_forked (void)
+{
+  AfrpcNatsCaller *idle;
+  AfrpcCall *call;
+  Fleet test;
+  int pid, status;
+
+  g_test_summary ("What a process that was forked does with what it has inherited ends at once there, and is nothing to the program");
+  fleet_init (&test, "act", 1);
+  idle = nats_caller_new (&test.nats);
+  nats_caller_wait (idle);
+  call = call_start (test.caller, g_variant_new ("(sv)", "return", g_variant_new_uint32 (7)));
+  pid = fork ();
+  if (pid == 0)
+    {
+      /* It must not wait for anything. */
+      alarm (20);
+      use_inherited (&test, call);
+      g_object_unref (idle);
+      exit (0);
+    }
+
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+  g_variant_unref (wait_value (call));
+  g_object_unref (call);
+  nats_caller_wait (idle);
+  nats_caller_end (idle);
+  fleet_clear (&test);
 }
 
 static void
@@ -1170,6 +1248,7 @@ main (int    argc,
   g_test_add_func ("/nats/timeouts", test_nats_timeouts);
   g_test_add_func ("/nats/threads", test_nats_threads);
   g_test_add_func ("/nats/close", test_nats_close);
+  g_test_add_func ("/nats/forked", test_nats_forked);
   g_test_add_func ("/nats/closed-connection", test_nats_closed_connection);
   g_test_add_func ("/nats/events-at-close", test_nats_events_at_close);
   g_test_add_func ("/nats/kill", test_nats_kill);

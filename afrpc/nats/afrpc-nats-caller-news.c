@@ -137,7 +137,7 @@ afrpc_nats_caller_tell (AfrpcNatsCaller *self)
   g_autoptr(AfrpcNatsCaller) keep = g_object_ref (self);
   GList *link;
 
-  while ((link = g_queue_pop_head_link (&self->news)) != NULL)
+  while (!afrpc_nats_caller_is_inherited (self) && (link = g_queue_pop_head_link (&self->news)) != NULL)
     {
       AfrpcNatsNews *news = link->data;
 

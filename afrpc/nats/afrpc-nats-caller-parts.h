@@ -297,4 +297,11 @@ afrpc_nats_caller_get_link (AfrpcNatsCaller *self)
   return afrpc_nats_connection_get_link (self->connection);
 }
 
+/* Whether its connection is of the process that this one was forked from. */
+static inline gboolean
+afrpc_nats_caller_is_inherited (AfrpcNatsCaller *self)
+{
+  return afrpc_nats_link_is_inherited (afrpc_nats_caller_get_link (self));
+}
+
 G_END_DECLS

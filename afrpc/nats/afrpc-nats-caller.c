@@ -71,7 +71,8 @@ disconnect (AfrpcNatsCaller *self)
   if (inbox == NULL)
     return;
 
-  afrpc_nats_caller_leave (self);
+  if (!afrpc_nats_caller_is_inherited (self))
+    afrpc_nats_caller_leave (self);
   for (gsize i = 0; i < G_N_ELEMENTS (self->subscriptions); i++)
     if (self->subscriptions[i] != 0)
       afrpc_nats_link_unsubscribe (afrpc_nats_caller_get_link (self), self->subscriptions[i]);
@@ -228,6 +229,13 @@ static const AfrpcNatsInboxFuncs inbox_funcs = { take_cb, deadline_cb, before_wa
 
 /* The interface */
 
+static GError *
+new_inherited_error (AfrpcNatsCaller *self)
+{
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the connection of the caller of '%s' is that of the process this one was forked from",
+                      self->subject);
+}
+
 /* For what one thread at a time may do, until leave(). FALSE: another one runs the main context, and the program is told. */
 static gboolean
 enter (AfrpcNatsCaller *self,
@@ -267,6 +275,12 @@ afrpc_nats_caller_begin (AfrpcCaller      *caller,
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
   g_autoptr(GError) error = NULL;
 
+  if (afrpc_nats_caller_is_inherited (self))
+    {
+      error = new_inherited_error (self);
+      afrpc_call_return_error (call, AFRPC_STARTED_NO, error);
+      return;
+    }
   if (!enter (self, "a call"))
     {
       error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "another thread runs the main context that the caller belongs to");
@@ -286,7 +300,7 @@ afrpc_nats_caller_cancel (AfrpcCaller *caller,
   AfrpcNatsInbox *inbox = self->inbox;
   AfrpcNatsItem *item;
 
-  if (inbox == NULL)
+  if (inbox == NULL || afrpc_nats_caller_is_inherited (self))
     return;
 
   /* Whoever has cancelled it may ask at once whether it was begun. */
@@ -326,6 +340,16 @@ afrpc_nats_caller_wait (AfrpcCaller *caller,
 {
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
 
+  /* Nobody hears anything here but what has been heard. */
+  if (afrpc_nats_caller_is_inherited (self))
+    {
+      g_autoptr(GError) error = new_inherited_error (self);
+
+      if (!afrpc_nats_caller_tell_awaited (self, call))
+        afrpc_call_return_error (call, afrpc_nats_caller_know_started (self, call), error);
+      return;
+    }
+
   /* It has acquired the context by that as well. */
   g_main_context_push_thread_default (self->context);
   g_atomic_pointer_set (&self->home, g_thread_self ());
@@ -342,12 +366,27 @@ afrpc_nats_caller_close (AfrpcCaller *caller)
 {
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
 
-  if (self->state != AFRPC_NATS_CALLER_OPEN || !enter (self, "closing a caller"))
+  if (self->state != AFRPC_NATS_CALLER_OPEN || afrpc_nats_caller_is_inherited (self) || !enter (self, "closing a caller"))
     return;
 
   self->state = AFRPC_NATS_CALLER_CLOSING;
   afrpc_nats_inbox_wake (self->inbox);
   leave (self);
+}
+
+static gboolean
+afrpc_nats_caller_close_sync (AfrpcCaller   *caller,
+                              GCancellable  *cancellable,
+                              GError       **error)
+{
+  const AfrpcCallerInterface *iface = g_type_default_interface_peek (AFRPC_TYPE_CALLER);
+
+  if (!afrpc_nats_caller_is_inherited (AFRPC_NATS_CALLER (caller)))
+    return iface->close_sync (caller, cancellable, error);
+
+  g_propagate_error (error, new_inherited_error (AFRPC_NATS_CALLER (caller)));
+
+  return FALSE;
 }
 
 static void
@@ -356,7 +395,7 @@ afrpc_nats_caller_kill (AfrpcCaller *caller)
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
   AfrpcNatsCall *record;
 
-  if (self->state == AFRPC_NATS_CALLER_OVER || !enter (self, "killing a caller"))
+  if (self->state == AFRPC_NATS_CALLER_OVER || afrpc_nats_caller_is_inherited (self) || !enter (self, "killing a caller"))
     return;
 
   for (guint i = 0; i < self->remote_list->len; i++)
@@ -388,6 +427,7 @@ afrpc_nats_caller_caller_init (AfrpcCallerInterface *iface)
   iface->cancel = afrpc_nats_caller_cancel;
   iface->wait = afrpc_nats_caller_wait;
   iface->close = afrpc_nats_caller_close;
+  iface->close_sync = afrpc_nats_caller_close_sync;
   iface->kill = afrpc_nats_caller_kill;
   iface->get_started = afrpc_nats_caller_get_started;
 }
@@ -429,7 +469,7 @@ afrpc_nats_caller_constructed (GObject *object)
   afrpc_nats_outbox_init (&self->queue_outbox, g_strdup (self->subject), g_strconcat (self->inbox_subject, ".d.", NULL),
                           self->inbox, self->id);
   afrpc_nats_outbox_init (&self->all_outbox, g_strdup (self->all_subject), NULL, self->inbox, self->id);
-  if (self->failure != NULL)
+  if (self->failure != NULL || afrpc_nats_caller_is_inherited (self))
     return;
 
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);

@@ -588,7 +588,7 @@ afrpc_nats_connection_close_async (AfrpcNatsConnection *self,
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, afrpc_nats_connection_close_async);
   g_task_set_check_cancellable (task, FALSE);
-  if (self->is_closed)
+  if (self->is_closed || afrpc_nats_link_is_inherited (self->link))
     {
       g_task_return_boolean (task, TRUE);
       return;

@@ -3,6 +3,8 @@
 
 #include "nats/afrpc-nats-inbox.h"
 
+#include "nats/afrpc-nats-thread.h"
+
 #include <afrpc/afrpc.h>
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +18,7 @@
 struct _AfrpcNatsInbox
 {
   gint ref_count; /* atomic */
+  guint n_forks;  /* afrpc_nats_forks_get_n() where it was made */
 
   GMutex lock;
   GQueue items;         /* (element-type AfrpcNatsItem) guarded by lock */
@@ -82,6 +85,14 @@ afrpc_nats_item_free (AfrpcNatsItem *item)
 
 /* The source */
 
+/* Whether it is of the process that this one was forked from, as somebody who was told something may have done: nothing is told here,
+ * and its lock may be a thread's that is not there. */
+static gboolean
+is_inherited (const AfrpcNatsInbox *self)
+{
+  return self->n_forks != afrpc_nats_forks_get_n ();
+}
+
 static AfrpcNatsItem *
 new_lost_item (const AfrpcNatsInbox *self)
 {
@@ -128,7 +139,7 @@ is_empty (AfrpcNatsInbox *self)
 static void
 update_ready_time (AfrpcNatsInbox *self)
 {
-  if (self->source == NULL)
+  if (self->source == NULL || is_inherited (self))
     return;
 
   g_mutex_lock (&self->lock);
@@ -144,7 +155,7 @@ take (AfrpcNatsInbox *self,
   const gint64 end_us = g_get_monotonic_time () + SLICE_US;
   AfrpcNatsItem *item;
 
-  while (self->source != NULL && (item = pop (self)) != NULL)
+  while (self->source != NULL && !is_inherited (self) && (item = pop (self)) != NULL)
     {
       self->funcs.take (item, self->data);
       afrpc_nats_item_free (item);
@@ -153,6 +164,8 @@ take (AfrpcNatsInbox *self,
       if (g_get_monotonic_time () > end_us)
         return;
     }
+  if (is_inherited (self))
+    return;
   if (self->source != NULL && self->deadline_us <= g_get_monotonic_time ())
     {
       self->deadline_us = NEVER;
@@ -169,7 +182,7 @@ source_prepare (GSource *source,
   AfrpcNatsInbox *self = ((InboxSource *) source)->inbox;
 
   *timeout_ms = -1;
-  if (self->source != NULL)
+  if (self->source != NULL && !is_inherited (self))
     self->funcs.before_wait (self->data);
 
   return FALSE;
@@ -183,6 +196,8 @@ source_dispatch (GSource     *source,
   AfrpcNatsInbox *self = afrpc_nats_inbox_ref (((InboxSource *) source)->inbox);
   GMainContext *context = g_main_context_ref (g_source_get_context (source));
 
+  if (is_inherited (self))
+    g_source_set_ready_time (source, -1);
   g_main_context_push_thread_default (context);
   take (self, TRUE);
   update_ready_time (self);
@@ -210,7 +225,9 @@ afrpc_nats_inbox_new (GMainContext              *context,
 {
   AfrpcNatsInbox *self = g_new0 (AfrpcNatsInbox, 1);
 
+  afrpc_nats_forks_watch ();
   self->ref_count = 1;
+  self->n_forks = afrpc_nats_forks_get_n ();
   g_mutex_init (&self->lock);
   self->event_fd = -1;
   self->funcs = *funcs;
@@ -253,6 +270,9 @@ afrpc_nats_inbox_close (AfrpcNatsInbox *self)
 {
   GQueue items;
   GSource *source;
+
+  if (is_inherited (self))
+    return;
 
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
@@ -394,6 +414,8 @@ afrpc_nats_inbox_block (AfrpcNatsInbox *self)
     (void) !poll (&poll_fd, poll_fd.fd >= 0 ? 1 : 0, poll_fd.fd >= 0 ? get_timeout_ms (self) : 1);
   (void) !read (poll_fd.fd, &n, sizeof n);
   take (self, FALSE);
+  if (is_inherited (self))
+    return;
 
   /* What was taken besides is told by the main loop. */
   g_mutex_lock (&self->lock);

@@ -225,6 +225,12 @@ static void
 push_command (AfrpcNatsLink    *self,
               AfrpcNatsCommand *command) /* (transfer full) */
 {
+  if (afrpc_nats_link_is_inherited (self))
+    {
+      afrpc_nats_command_free (command);
+      return;
+    }
+
   g_mutex_lock (&self->lock);
   if (self->state != AFRPC_NATS_LINK_FAILED)
     {

@@ -70,6 +70,7 @@ typedef struct
 struct _AfrpcNatsLink
 {
   gint ref_count;            /* atomic: of who made it, the thread, and nats.c while it may call */
+  guint n_forks;             /* afrpc_nats_forks_get_n() where it was made */
   AfrpcNatsThread thread;
   AfrpcNatsSettings settings;
 

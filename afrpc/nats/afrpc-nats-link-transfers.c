@@ -220,6 +220,9 @@ void
 afrpc_nats_link_drop_flow (AfrpcNatsLink *self,
                            AfrpcNatsFlow *flow)
 {
+  if (afrpc_nats_link_is_inherited (self))
+    return;
+
   g_mutex_lock (&self->lock);
   g_queue_clear_full (&flow->transfers, (GDestroyNotify) afrpc_nats_transfer_unref);
   g_ptr_array_remove_fast (self->flows, flow);

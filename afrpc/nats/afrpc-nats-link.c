@@ -106,13 +106,41 @@ afrpc_nats_link_set_state (AfrpcNatsLink      *self,
   g_mutex_unlock (&self->lock);
 }
 
+/* Whether it is of the process that this one was forked from: then it is left to that, as it is, and so are its locks. */
+gboolean
+afrpc_nats_link_is_inherited (const AfrpcNatsLink *self)
+{
+  return self->n_forks != afrpc_nats_forks_get_n ();
+}
+
+/* FALSE: this process was forked from one that has used nats.c, whose threads, and locks that they may have, are not made again. */
+static gboolean
+may_use_nats (void)
+{
+  static GMutex lock;
+  static gboolean is_used;
+  static guint used_n_forks;
+  gboolean may_use;
+
+  g_mutex_lock (&lock);
+  if (!is_used)
+    used_n_forks = afrpc_nats_forks_get_n ();
+  is_used = TRUE;
+  may_use = used_n_forks == afrpc_nats_forks_get_n ();
+  g_mutex_unlock (&lock);
+
+  return may_use;
+}
+
 /* Connects, and says so to those who watch. */
 AfrpcNatsLink *
 afrpc_nats_link_new (const AfrpcNatsSettings *settings)
 {
   AfrpcNatsLink *self = g_new0 (AfrpcNatsLink, 1);
 
+  afrpc_nats_forks_watch ();
   self->ref_count = 1;
+  self->n_forks = afrpc_nats_forks_get_n ();
   afrpc_nats_settings_copy (&self->settings, settings);
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
@@ -125,6 +153,16 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
   g_array_set_clear_func (self->pinging, afrpc_nats_pinging_clear);
   self->subscriptions = g_ptr_array_new_with_free_func (afrpc_nats_subscription_destroy);
   self->ended = g_ptr_array_new_with_free_func (afrpc_nats_subscription_destroy);
+  if (!may_use_nats ())
+    {
+      self->thread.has_ended = TRUE;
+      afrpc_nats_link_set_state (self, AFRPC_NATS_LINK_FAILED,
+                                 g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
+                                              "the process was forked from one that had used NATS, and nats.c is of no use there: "
+                                              "fork before that, or execute a program"));
+      return self;
+    }
+
   afrpc_nats_link_begin_activity (self);
   afrpc_nats_threads_join ();
   g_thread_unref (g_thread_new ("afrpc-nats", afrpc_nats_link_thread, self));
@@ -138,6 +176,9 @@ void
 afrpc_nats_link_close (AfrpcNatsLink  *self,
                        AfrpcNatsInbox *inbox)
 {
+  if (afrpc_nats_link_is_inherited (self))
+    return;
+
   afrpc_nats_thread_leave (&self->thread);
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->watchers->len; i++)
@@ -172,6 +213,9 @@ void
 afrpc_nats_link_unwatch (AfrpcNatsLink  *self,
                          AfrpcNatsInbox *inbox)
 {
+  if (afrpc_nats_link_is_inherited (self))
+    return;
+
   g_mutex_lock (&self->lock);
   g_ptr_array_remove_fast (self->watchers, inbox);
   g_mutex_unlock (&self->lock);

@@ -15,6 +15,7 @@ typedef struct _AfrpcNatsLink AfrpcNatsLink;
 AfrpcNatsLink *afrpc_nats_link_new         (const AfrpcNatsSettings *settings);
 void           afrpc_nats_link_close       (AfrpcNatsLink           *self,
                                             AfrpcNatsInbox          *inbox);
+gboolean       afrpc_nats_link_is_inherited  (const AfrpcNatsLink *self);
 void           afrpc_nats_link_unref       (AfrpcNatsLink           *self);
 
 /* From any thread. */

@@ -87,7 +87,8 @@ disconnect (AfrpcNatsServer *self)
   if (inbox == NULL)
     return;
 
-  afrpc_nats_server_flush (self);
+  if (!afrpc_nats_link_is_inherited (afrpc_nats_server_get_link (self)))
+    afrpc_nats_server_flush (self);
   self->inbox = NULL;
   afrpc_nats_server_clear_clients (self);
   for (guint i = 0; i < G_N_ELEMENTS (self->subscriptions); i++)
@@ -716,7 +717,7 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
   g_return_if_fail (AFRPC_NATS_IS_SERVER (self));
   g_return_if_fail (self->inbox_subject != NULL);
 
-  if (self->state != AFRPC_NATS_SERVER_NEW)
+  if (self->state != AFRPC_NATS_SERVER_NEW || afrpc_nats_link_is_inherited (afrpc_nats_server_get_link (self)))
     return;
 
   self->state = AFRPC_NATS_SERVER_SERVING;
@@ -743,7 +744,8 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
 static void
 drain (AfrpcNatsServer *self)
 {
-  if (self->state == AFRPC_NATS_SERVER_NEW)
+  /* What is of the process that this one was forked from is left to that. */
+  if (self->state == AFRPC_NATS_SERVER_NEW || afrpc_nats_link_is_inherited (afrpc_nats_server_get_link (self)))
     self->state = AFRPC_NATS_SERVER_OVER;
   if (self->state != AFRPC_NATS_SERVER_SERVING)
     return;

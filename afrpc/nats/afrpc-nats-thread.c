@@ -3,6 +3,7 @@
 
 #include "nats/afrpc-nats-thread.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #define EXIT_WAIT_US G_USEC_PER_SEC /* so long the process waits for those that leave: NATS may not answer */
@@ -11,6 +12,7 @@ static GMutex lock;
 static GCond cond;
 static guint n_leaving;
 static GQueue ended; /* (element-type GThread) (owned): that were not joined */
+static guint n_forks;
 
 /* Waits for those that have ended. */
 void
@@ -76,4 +78,46 @@ afrpc_nats_thread_end (AfrpcNatsThread *self)
   g_queue_push_tail (&ended, g_thread_ref (g_thread_self ()));
   g_cond_broadcast (&cond);
   g_mutex_unlock (&lock);
+}
+
+/* Forks */
+
+static void
+fork_cb (void)
+{
+  g_mutex_lock (&lock);
+}
+
+static void
+forked_parent_cb (void)
+{
+  g_mutex_unlock (&lock);
+}
+
+/* None of the threads is there. */
+static void
+forked_child_cb (void)
+{
+  n_forks++;
+  n_leaving = 0;
+  g_queue_init (&ended);
+  g_mutex_unlock (&lock);
+}
+
+void
+afrpc_nats_forks_watch (void)
+{
+  static gsize is_registered;
+
+  if (!g_once_init_enter (&is_registered))
+    return;
+
+  (void) !pthread_atfork (fork_cb, forked_parent_cb, forked_child_cb);
+  g_once_init_leave (&is_registered, 1);
+}
+
+guint
+afrpc_nats_forks_get_n (void)
+{
+  return n_forks;
 }

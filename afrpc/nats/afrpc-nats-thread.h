@@ -20,4 +20,8 @@ void          afrpc_nats_thread_leave  (AfrpcNatsThread *self);
 void          afrpc_nats_thread_end    (AfrpcNatsThread *self);
 void          afrpc_nats_threads_join  (void);
 
+/* How often the process has been forked from one that used this, which has other threads. */
+void          afrpc_nats_forks_watch   (void);
+guint         afrpc_nats_forks_get_n   (void);
+
 G_END_DECLS
