@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Counts the instructions of what value-cost, or cancel-cost, does, by valgrind: they repeat, where times do not.
+"""Counts the instructions of what value-cost, cancel-cost or pool-cost does, by valgrind: they repeat, where times do not.
 
 usage: test-value-cost.py PROGRAM
 
-Walking what has arrived, and cancelling what waits, takes four times as many for four times as many elements, and no step of a large message takes
+Walking what has arrived, cancelling what waits, and what a pool does about calls of a worker, takes four times as many for four times as many elements, and no step of a large message takes
 more than a slice of a main loop does.
 """
 

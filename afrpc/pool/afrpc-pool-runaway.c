@@ -185,12 +185,14 @@ stop (AfrpcPoolMember *member)
   afrpc_pool_member_look (member);
 }
 
-/* Returns: when there is something to do about it again; 0: it is time to stop it */
+/* Returns: when there is something to do about it again; 0: it is time to stop it. @moves (inout): TRUE: what waits behind it
+ * is to go to others */
 static gint64
 look_at (AfrpcPoolMember  *member,
          AfrpcPoolRunaway *runaway,
          gint64            grace,
-         gint64            now)
+         gint64            now,
+         gboolean         *moves)
 {
   /* It may have to be begun: its time has not come yet. */
   if (get_debt (member, runaway) == AFRPC_PEER_DEBT_WAITING)
@@ -200,11 +202,8 @@ look_at (AfrpcPoolMember  *member,
     }
   if (!runaway->has_moved && now < runaway->since + MOMENT_US)
     return runaway->since + MOMENT_US;
-  if (!runaway->has_moved)
-    {
-      runaway->has_moved = TRUE;
-      move_others (member, TRUE);
-    }
+  *moves |= !runaway->has_moved;
+  runaway->has_moved = TRUE;
   if (grace == 0)
     return AFRPC_DEADLINES_NEVER;
   if (now < runaway->since + grace)
@@ -223,7 +222,9 @@ look_at_member (AfrpcPoolMember *member,
                 gint64           now)
 {
   const gint64 grace = get_grace_us (member);
+  const gboolean is_sync = member->core->config.backend == AFRPC_BACKEND_SYNC;
   gint64 next = AFRPC_DEADLINES_NEVER;
+  gboolean moves = FALSE, is_due = FALSE;
 
   if (!afrpc_pool_runaway_is_there (member))
     {
@@ -234,19 +235,20 @@ look_at_member (AfrpcPoolMember *member,
   /* Nobody waits for that; others take its place. */
   if (member->is_haunted && now >= get (member, 0)->since + MOMENT_US)
     afrpc_pool_staff_renew (member->core, member);
-  for (guint i = 0; i < member->runaways->len; i++)
+  for (guint i = 0; i < member->runaways->len && !is_due; i++)
     {
-      const gint64 at = look_at (member, get (member, i), grace, now);
+      const gint64 at = look_at (member, get (member, i), grace, now, &moves);
 
-      /* What is not begun by then never is, so that it is not begun in the last moment. */
-      if (at == 0 && member->core->config.backend == AFRPC_BACKEND_SYNC && !move_others (member, FALSE))
-        return now + MOMENT_US;
-      if (at == 0)
-        {
-          stop (member);
-          return AFRPC_DEADLINES_NEVER;
-        }
+      is_due = at == 0;
       next = MIN (next, at);
+    }
+  /* What is not begun by then never is, so that it is not begun in the last moment. An async worker has begun what it has. */
+  if (is_sync && (moves || is_due) && !move_others (member, !is_due) && is_due)
+    return now + MOMENT_US;
+  if (is_due)
+    {
+      stop (member);
+      return AFRPC_DEADLINES_NEVER;
     }
 
   return next;

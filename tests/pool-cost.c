@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What test-value-cost.py has valgrind count: what a pool does about many calls of one worker. */
+#include "pool-case.h"
+
+#define FEW 1000
+#define MANY 4000
+
+typedef struct
+{
+  Case test;
+  AfrpcCall **calls;
+  guint n;
+  guint n_told;
+} Work;
+
+/* Not static, and not inline: valgrind knows it by name. */
+int measured (void (*work) (Work *),
+              Work  *data);
+
+/* So that what is called returns to who is measured. */
+static volatile guint n_measured;
+
+G_NO_INLINE int
+measured (void (*work) (Work *),
+          Work  *data)
+{
+  work (data);
+
+  return n_measured++;
+}
+
+static void
+told_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Work *work = data;
+
+  work->n_told++;
+}
+
+/* A pool of one async worker, which has as many calls as it is given. */
+static void
+init_async (Work  *work,
+            guint  n)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+
+  *work = (Work) { .calls = g_new0 (AfrpcCall *, n), .n = n };
+  case_take (&work->test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend",
+                                        AFRPC_BACKEND_ASYNC, "max-workers", 1, "load", 65536, NULL));
+}
+
+static void
+clear (Work *work)
+{
+  for (guint i = 0; i < work->n; i++)
+    g_object_unref (work->calls[i]);
+  g_free (work->calls);
+  case_end (&work->test);
+}
+
+static void
+start (Work     *work,
+       guint     i,
+       GVariant *args)
+{
+  work->calls[i] = g_object_ref (afrpc_caller_start_with_callback (caller_of (&work->test), args, NULL, NULL, told_cb, work));
+}
+
+static void
+tell_all (Work *work)
+{
+  while (work->n_told < work->n)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+/* The others have their outcome when the worker is ended because these have not stopped. */
+static void
+give_half_up (Work *work)
+{
+  for (guint i = 0; i < work->n; i += 2)
+    afrpc_call_cancel (work->calls[i]);
+  tell_all (work);
+}
+
+static void
+measure_runaways (guint n)
+{
+  Work work;
+
+  init_async (&work, n);
+  afrpc_pool_set_cancel_grace_ms (work.test.pool, 1);
+  for (guint i = 0; i < n; i++)
+    start (&work, i, i < n - 1 ? test_act ("later", g_variant_new_uint32 (G_MAXINT)) : test_act ("run-on", NULL));
+  wait_begun (&work.test, 1);
+
+  g_print ("give up\trunning calls of an async worker\t%u\n", n);
+  measured (give_half_up, &work);
+
+  clear (&work);
+}
+
+int
+main (void)
+{
+  measure_runaways (FEW);
+  measure_runaways (MANY);
+
+  return 0;
+}
