@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -304,6 +305,138 @@ test_pool_limits_beside_runaway (void)
   g_clear_object (&behind);
   case_end (&test);
   meeting_end (&given_up);
+  meeting_end (&meeting);
+}
+
+/* Where a worker's memory says what it has begun. */
+static gboolean
+skips_takes (void)
+{
+  const int fd = is_command () ? -1 : memfd_create ("afrpc-test", MFD_CLOEXEC);
+
+  if (fd >= 0)
+    {
+      close (fd);
+      return FALSE;
+    }
+
+  g_test_skip ("what a worker has got is not taken back");
+
+  return TRUE;
+}
+
+static AfrpcCallOptions *
+short_options (void)
+{
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_timeout_ms (options, 20);
+
+  return options;
+}
+
+/* Stops one of the workers. Returns: its pid */
+static int
+freeze (Case *test)
+{
+  g_autoptr(AfrpcCall) call = start_act (test, "return", NULL);
+
+  g_variant_unref (wait_value (call));
+  g_assert_cmpint (kill (pid_of (call), SIGSTOP), ==, 0);
+
+  return pid_of (call);
+}
+
+static void
+test_pool_limits_still (void)
+{
+  Case test;
+  AfrpcCall *calls[5];
+  int pid;
+
+  g_test_summary ("What a worker does not begin that is stopped, idle, goes to one that is idle; it gets nothing more until it goes on");
+  if (skips_takes ())
+    return;
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 2, NULL);
+  wait_idle (&test, 2);
+  pid = freeze (&test);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = start_act (&test, "return", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_assert_cmpint (pid_of (calls[i]), !=, pid);
+      g_object_unref (calls[i]);
+    }
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_assert_cmpint (kill (pid, SIGCONT), ==, 0);
+  wait_idle (&test, 2);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_still_key (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = short_options ();
+  g_autoptr(AfrpcCallOptions) key = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) given_up = NULL;
+  g_autoptr(AfrpcCall) kept = NULL;
+  g_autoptr(GError) error = NULL;
+  const GError *told;
+  int pid;
+
+  g_test_summary ("A worker that is stopped, idle, is ended once a call was given up that it has not begun; others begin what it has");
+  if (skips_takes ())
+    return;
+  case_init (&test, "act", "max-workers", 1, "load", 2, "cancel-grace-ms", 1, NULL);
+  pid = freeze (&test);
+  afrpc_call_options_set_affinity (key, "key");
+  kept = start_act (&test, "return", key);
+  given_up = start_act (&test, "return", options);
+  error = wait_error (given_up);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpint (afrpc_call_get_started (given_up), ==, AFRPC_STARTED_NO);
+  g_variant_unref (wait_value (kept));
+  g_assert_cmpint (pid_of (kept), !=, pid);
+  wait_errors (&test, 1);
+  told = g_ptr_array_index (test.errors, 0);
+  g_assert_error (told, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_true (g_str_has_prefix (told->message, "a worker did not begin its calls: "));
+  g_clear_object (&given_up);
+  g_clear_object (&kept);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_still_busy (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCall) lasting = NULL;
+
+  g_test_summary ("A worker that runs something long is not ended because of what is given up behind that");
+  if (skips_takes ())
+    return;
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 4, "cancel-grace-ms", 1, NULL);
+  lasting = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  /* Each of them waits longer than the grace, and than it takes until somebody looks. */
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr(AfrpcCallOptions) options = short_options ();
+      g_autoptr(AfrpcCall) behind = start_act (&test, "return", options);
+      g_autoptr(GError) error = wait_error (behind);
+
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+    }
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (lasting));
+  wait_idle (&test, 1);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&lasting);
+  case_end (&test);
   meeting_end (&meeting);
 }
 
@@ -786,6 +919,9 @@ main (int   argc,
   g_test_add_func ("/pool-limits/stops", test_pool_limits_stops);
   g_test_add_func ("/pool-limits/no-grace", test_pool_limits_no_grace);
   g_test_add_func ("/pool-limits/beside-runaway", test_pool_limits_beside_runaway);
+  g_test_add_func ("/pool-limits/still", test_pool_limits_still);
+  g_test_add_func ("/pool-limits/still-key", test_pool_limits_still_key);
+  g_test_add_func ("/pool-limits/still-busy", test_pool_limits_still_busy);
   g_test_add_func ("/pool-limits/async", test_pool_limits_async);
   g_test_add_func ("/pool-limits/no-repeats", test_pool_limits_no_repeats);
   g_test_add_func ("/pool-limits/dropped", test_pool_limits_dropped);

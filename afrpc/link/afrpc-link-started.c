@@ -71,6 +71,14 @@ afrpc_link_is_oldest (const AfrpcLink *self,
   return self->oldest != AFRPC_LINK_NO_SLOT && self->slots[self->oldest].serial == serial;
 }
 
+/* Whether a sync worker is known to have begun none of those that it owes, not even to say that it does not begin it. */
+gboolean
+afrpc_link_runs_nothing (const AfrpcLink *self)
+{
+  return self->oldest != AFRPC_LINK_NO_SLOT &&
+         afrpc_link_get_started (self, self->slots[self->oldest].serial) == AFRPC_STARTED_NO;
+}
+
 /* What is known of the parts of a call that consists of some, and has no outcome from the worker: how many it has begun,
  * @n_begun (out), G_MAXUINT64 for all; it may go on if it lives.
  * Returns: (nullable) (transfer full): what the worker has saved of them */

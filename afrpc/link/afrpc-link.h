@@ -191,6 +191,7 @@ AfrpcStarted   afrpc_link_get_started   (const AfrpcLink      *self,
                                          guint64               serial);
 gboolean       afrpc_link_is_oldest     (const AfrpcLink      *self,
                                          guint64               serial);
+gboolean       afrpc_link_runs_nothing  (const AfrpcLink      *self);
 void           afrpc_link_expect_parts  (AfrpcLink            *self);
 gboolean       afrpc_link_cut           (AfrpcLink            *self,
                                          guint64               serial);

@@ -379,9 +379,10 @@ afrpc_peer_get_debt (AfrpcPeer    *self,
   if (started == AFRPC_STARTED_YES || afrpc_link_get_started (link, serial) == AFRPC_STARTED_YES)
     return AFRPC_PEER_DEBT_RUNNING;
 
-  /* Over a command nobody says what was begun; who runs one at a time has begun the oldest. */
-  return link->was_ready && (link->is_async || afrpc_link_is_oldest (link, serial)) ? AFRPC_PEER_DEBT_RUNNING :
-                                                                                      AFRPC_PEER_DEBT_WAITING;
+  /* Over a command nobody says what was begun; who runs one at a time has begun the oldest, or runs nothing. */
+  return link->was_ready && (link->is_async || afrpc_link_is_oldest (link, serial) || afrpc_link_runs_nothing (link))
+           ? AFRPC_PEER_DEBT_RUNNING
+           : AFRPC_PEER_DEBT_WAITING;
 }
 
 /* A worker that has nothing to do for anybody any more ends by then, or is ended. */

@@ -33,7 +33,7 @@ typedef enum
 {
   AFRPC_PEER_DEBT_NONE,    /* it has answered, or there is nobody who could */
   AFRPC_PEER_DEBT_WAITING, /* it may have to begin it */
-  AFRPC_PEER_DEBT_RUNNING, /* it runs it */
+  AFRPC_PEER_DEBT_RUNNING, /* it runs it, or is to say at once that it does not */
 } AfrpcPeerDebt;
 
 /* What another program needs to go on with a process. */

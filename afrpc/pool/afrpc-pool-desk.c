@@ -88,6 +88,7 @@ give (AfrpcPoolCore   *self,
   job->member = afrpc_pool_member_ref (member);
   afrpc_pool_links_push_tail (&member->given, &job->place.link);
   self->n_given++;
+  self->has_unbegun = TRUE;
   afrpc_pool_line_settle (self, job);
   afrpc_pool_job_set_parcel (job, job->call->n_parts > 1);
   if (G_UNLIKELY (job->call->n_parts > 0))

@@ -95,6 +95,7 @@ afrpc_pool_job_take_back (AfrpcPoolJob *self)
   if (!afrpc_peer_take_back (self->member->peer, &self->pending))
     return FALSE;
 
+  afrpc_pool_runaway_note_stale (self->member, self->pending.serial);
   self->core->figures.n_moves++;
   afrpc_pool_member_count_call (self->member, -1, self->core->config.max_calls);
   afrpc_pool_job_leave_member (self);
@@ -137,6 +138,8 @@ afrpc_pool_job_take_failure (AfrpcPoolJob *self)
         self->call->saved = afrpc_peer_get_parts (self->member->peer, &self->pending, &self->call->n_parts_begun);
       afrpc_pool_runaway_note (self);
     }
+  else
+    afrpc_pool_runaway_note_stale (self->member, self->pending.serial);
   prefer_cancelled (self);
   verdict = judge (self);
   if (verdict == SETTLE)

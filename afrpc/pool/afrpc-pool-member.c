@@ -218,6 +218,17 @@ runs_long (AfrpcPoolMember *self)
   return self->long_id != 0;
 }
 
+/* Whether it has not even begun what it was given. */
+static gboolean
+stands_still (AfrpcPoolMember *self)
+{
+  if (self->still_serial != 0 &&
+      afrpc_peer_get_debt (self->peer, self->still_serial, AFRPC_STARTED_NO) == AFRPC_PEER_DEBT_NONE)
+    self->still_serial = 0;
+
+  return self->still_serial != 0;
+}
+
 /* A chunk of many calls counts as one. What has arrived and was not told yet is not owed any more. */
 static guint
 get_load (AfrpcPoolMember *self)
@@ -246,7 +257,7 @@ is_plain (AfrpcPoolMember *self,
   /* In one go: all of it is rare. */
   const guint is_odd = core->n_blocked | self->settings.length | self->n_light |
                        (guint) self->was_stopped | (guint) self->is_full | (self->long_id != 0) | (self->alone != NULL) |
-                       (self->runaways != NULL) | (core->aside == self) | (self->slow_id != 0);
+                       (self->runaways != NULL) | (core->aside == self) | (self->slow_id != 0) | (self->still_serial != 0);
 
   return is_served && is_odd == 0 && afrpc_peer_is_at_work (self->peer, load);
 }
@@ -339,7 +350,7 @@ look_closely (AfrpcPoolMember *self)
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
     afrpc_pool_member_set_alone (self, NULL);
   has_room = can_sit (self, state) && load < get_load_max (self) && !self->is_full && self->alone == NULL &&
-             self->settings.length == 0 && !runs_long (self) && !is_held_up (self);
+             self->settings.length == 0 && !runs_long (self) && !stands_still (self) && !is_held_up (self);
   if (G_UNLIKELY (core->aside == self))
     {
       core->aside_has_room = has_room && load == 0 && self->n_packing == 0;
@@ -423,7 +434,8 @@ error_cb (AfrpcCaller     *caller,
   if (overstayed != NULL)
     g_prefix_error (&own, "%s", overstayed);
   if (self->was_stopped)
-    g_prefix_error (&own, "a call did not stop when it was given up: ");
+    g_prefix_error (&own, "%s", self->was_still ? "a worker did not begin its calls: "
+                                                : "a call did not stop when it was given up: ");
   /* Those whom it ends are told first, all of them. */
   if (self->core->state == AFRPC_POOL_KILLED)
     g_ptr_array_add (self->core->held_errors, g_steal_pointer (&own));

@@ -92,6 +92,17 @@ void          afrpc_pool_job_explain_failure (AfrpcPoolJob *self,
 
 /* Members */
 
+/* A call that was given up, cancelled or for a time limit, and that its worker runs on, or has to answer */
+typedef struct
+{
+  guint64 serial;
+  AfrpcPoolTie *tie;        /* (nullable): of its affinity key, which counts it */
+  AfrpcStarted started;     /* whether the worker had begun it when it was given up */
+  gint64 since;             /* when it was asked to stop: monotonic time in microseconds */
+  gboolean has_moved;       /* what waited behind it was given to others */
+  gboolean is_due;          /* its time was over when it was looked at before */
+} AfrpcPoolRunaway;
+
 typedef enum
 {
   AFRPC_POOL_MEMBER_STARTING, /* there is going to be a process, or it is being prepared */
@@ -142,6 +153,9 @@ struct _AfrpcPoolMember
   guint64 n_parts_seen;       /* how many it had begun then, if that is a parcel */
   guint n_idle_ticks;         /* how often the clock has found it idle */
   GArray *runaways;           /* (nullable) (element-type AfrpcPoolRunaway) */
+  AfrpcPoolRunaway stale;     /* one that a sync worker has not to begin any more, and has to say so; serial 0: there is none */
+  guint64 last_stale;         /* that of the last such one */
+  guint64 still_serial;       /* that of one that it should have begun: until it says so, it gets nothing; or 0 */
   gint64 ready_at;            /* monotonic time in microseconds; 0: it is not ready yet */
   guint64 id;                 /* of all members of the pool */
   guint64 base;               /* bytes of memory for itself that it began with, or AFRPC_POOL_BASE_UNKNOWN */
@@ -150,6 +164,7 @@ struct _AfrpcPoolMember
   gboolean was_weighed;       /* it has waited for that, and does not again */
   gboolean is_haunted;        /* one that it had by itself was given up, and may run on: it gets nothing else */
   gboolean was_stopped;       /* the pool has killed it because of a runaway */
+  gboolean was_still;         /* likewise, because it began nothing */
   gint64 ending_since;        /* when it had nothing to do any more: monotonic time in microseconds */
   gboolean is_overdue;        /* its time to end was over when it was looked at before */
   gboolean has_overstayed;    /* the pool has killed it because of that */
@@ -334,7 +349,7 @@ struct _AfrpcPoolCore
   guint n_given;            /* jobs that members have */
   guint n_having;           /* members that have any of these */
   guint n_parcels;          /* of these, those that consist of many */
-  gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
+  gint64 runaways_at;       /* when to look at those that were given up, and are not answered; 0: there are none */
   gint64 ending_at;         /* when to look at those that are to end; 0: there are none */
   gint64 age_at;            /* when somebody is too old; 0: never */
   gint64 weigh_at;          /* when to look who has taken too much memory; 0: there is nobody to look at */
@@ -346,6 +361,7 @@ struct _AfrpcPoolCore
   guint64 last_id;          /* of a member */
   guint64 last_mark;        /* of a tie */
   gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
+  gboolean has_unbegun;     /* some member may not have begun what it was given last */
   GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
   guint load_max;           /* the highest of their loads */
   guint64 starting_room;    /* calls that those may have that are starting */
@@ -469,19 +485,11 @@ void          afrpc_pool_template_note_work (AfrpcPoolTemplate     *self,
                                              const AfrpcPoolMember *member);
 const GError *afrpc_pool_template_get_common_failure (const AfrpcPoolCore *core);
 
-/* Runaways: calls that were given up, cancelled or for a time limit, and run on in their worker */
-typedef struct
-{
-  guint64 serial;
-  AfrpcPoolTie *tie;        /* (nullable): of its affinity key, which counts it */
-  AfrpcStarted started;     /* whether the worker had begun it when it was given up */
-  gint64 since;             /* when it was asked to stop: monotonic time in microseconds */
-  gboolean has_moved;       /* what waited behind it was given to others */
-  gboolean is_due;          /* its time was over when it was looked at before */
-} AfrpcPoolRunaway;
-
+/* Runaways: calls that were given up and run on in their worker */
 guint         afrpc_pool_runaway_get_grace_ms (const AfrpcPoolConfig *config);
 void          afrpc_pool_runaway_note  (AfrpcPoolJob     *job);
+void          afrpc_pool_runaway_note_stale (AfrpcPoolMember *member,
+                                             guint64          serial);
 void          afrpc_pool_runaway_look  (AfrpcPoolCore    *core,
                                         gint64            now);
 void          afrpc_pool_runaway_look_soon (AfrpcPoolCore *core);

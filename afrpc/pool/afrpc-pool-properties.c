@@ -246,6 +246,9 @@ make_changeable (void)
    * worker is killed, and replaced. The calls that it had not begun go to others; those that an async worker had begun are
    * repeated if they are [idempotent][property@Afrpc.CallOptions:idempotent], and fail with %AFRPC_ERROR_DIED otherwise.
    *
+   * So is a sync worker that runs nothing, and does not go on for this time after a call that it had not begun was given up,
+   * or was given to another one.
+   *
    * Since: 1.0
    */
   afrpc_pool_props[AFRPC_POOL_PROP_CANCEL_GRACE_MS] =

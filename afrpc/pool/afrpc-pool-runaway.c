@@ -2,7 +2,10 @@
 
 /* Runaways: calls that were given up, because they were cancelled or a time limit has passed, and that run on in their
  * worker, which has been asked to stop them. A worker that has not done so after the grace is ended, and another one takes
- * its place. What waits there behind a runaway has gone to others before. */
+ * its place. What waits there behind a runaway has gone to others before.
+ *
+ * A sync worker that runs nothing, and does not even say that it does not begin what was given up, or given to somebody else,
+ * before it was begun, is ended after the same time. */
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
@@ -83,6 +86,7 @@ afrpc_pool_runaway_forget (AfrpcPoolCore   *core,
   for (guint i = 0; member->runaways != NULL && i < member->runaways->len; i++)
     runaway_clear (core, get (member, i));
   g_clear_pointer (&member->runaways, g_array_unref);
+  member->stale.serial = 0;
 }
 
 /* It has got an error, and its worker may run it all the same. */
@@ -107,6 +111,26 @@ afrpc_pool_runaway_note (AfrpcPoolJob *job)
     runaway.tie = afrpc_pool_tie_get (member->core, job->tie->key);
   g_array_append_val (member->runaways, runaway);
   afrpc_pool_core_want_at (member->core, &member->core->runaways_at, runaway.since + MOMENT_US);
+}
+
+/* The call @serial is not to be begun any more, which a sync worker has to say: of those there may be many, of which the first and the last
+ * tell whether it goes on. */
+void
+afrpc_pool_runaway_note_stale (AfrpcPoolMember *member,
+                               guint64          serial)
+{
+  const AfrpcPoolRunaway stale = { .serial = serial, .started = AFRPC_STARTED_NO };
+
+  if (member->core == NULL || member->was_stopped || member->core->config.backend != AFRPC_BACKEND_SYNC ||
+      get_debt (member, &stale) == AFRPC_PEER_DEBT_NONE)
+    return;
+
+  member->last_stale = serial;
+  if (member->stale.serial != 0 && get_debt (member, &member->stale) != AFRPC_PEER_DEBT_NONE)
+    return;
+
+  member->stale = stale;
+  afrpc_pool_core_want_at (member->core, &member->core->runaways_at, g_get_monotonic_time () + MOMENT_US);
 }
 
 /* Whether the worker still runs one that was given up, or has to answer that. */
@@ -185,6 +209,25 @@ stop (AfrpcPoolMember *member)
   afrpc_pool_member_look (member);
 }
 
+/* It could have stopped since then. */
+static gint64
+wait_for_grace (AfrpcPoolRunaway *runaway,
+                gint64            grace,
+                gint64            now)
+{
+  if (grace == 0)
+    return AFRPC_DEADLINES_NEVER;
+  if (now < runaway->since + grace)
+    return runaway->since + grace;
+  if (runaway->is_due)
+    return 0;
+
+  /* The program may have been busy: what has arrived meanwhile is taken first. */
+  runaway->is_due = TRUE;
+
+  return now + MOMENT_US;
+}
+
 /* Returns: when there is something to do about it again; 0: it is time to stop it. @moves (inout): TRUE: what waits behind it
  * is to go to others */
 static gint64
@@ -204,17 +247,40 @@ look_at (AfrpcPoolMember  *member,
     return runaway->since + MOMENT_US;
   *moves |= !runaway->has_moved;
   runaway->has_moved = TRUE;
-  if (grace == 0)
-    return AFRPC_DEADLINES_NEVER;
-  if (now < runaway->since + grace)
-    return runaway->since + grace;
-  if (runaway->is_due)
-    return 0;
 
-  /* The program may have been busy: what has arrived meanwhile is taken first. */
-  runaway->is_due = TRUE;
+  return wait_for_grace (runaway, grace, now);
+}
 
-  return now + MOMENT_US;
+/* Returns: the same for those that were not begun */
+static gint64
+look_at_stale (AfrpcPoolMember *member,
+               gint64           grace,
+               gint64           now)
+{
+  AfrpcPoolRunaway *stale = &member->stale;
+  AfrpcPeerDebt debt = get_debt (member, stale);
+
+  if (debt == AFRPC_PEER_DEBT_NONE && stale->serial != 0)
+    {
+      *stale = (AfrpcPoolRunaway) { .serial = member->last_stale, .started = AFRPC_STARTED_NO };
+      debt = get_debt (member, stale);
+    }
+  if (debt == AFRPC_PEER_DEBT_NONE)
+    {
+      stale->serial = 0;
+      return AFRPC_DEADLINES_NEVER;
+    }
+  /* It runs something, for however long: its time comes after that. */
+  if (debt == AFRPC_PEER_DEBT_WAITING || grace == 0)
+    {
+      stale->since = 0;
+      stale->is_due = FALSE;
+      return grace > 0 ? now + grace : AFRPC_DEADLINES_NEVER;
+    }
+  if (stale->since == 0)
+    stale->since = now;
+
+  return wait_for_grace (stale, grace, now);
 }
 
 static gint64
@@ -223,19 +289,20 @@ look_at_member (AfrpcPoolMember *member,
 {
   const gint64 grace = get_grace_us (member);
   const gboolean is_sync = member->core->config.backend == AFRPC_BACKEND_SYNC;
-  gint64 next = AFRPC_DEADLINES_NEVER;
-  gboolean moves = FALSE, is_due = FALSE;
+  gint64 next = look_at_stale (member, grace, now);
+  gboolean moves = FALSE, is_due = next == 0;
 
-  if (!afrpc_pool_runaway_is_there (member))
+  member->was_still = is_due;
+  if (!afrpc_pool_runaway_is_there (member) && !is_due)
     {
       afrpc_pool_member_look (member);
-      return AFRPC_DEADLINES_NEVER;
+      return next;
     }
 
   /* Nobody waits for that; others take its place. */
-  if (member->is_haunted && now >= get (member, 0)->since + MOMENT_US)
+  if (member->runaways != NULL && member->is_haunted && now >= get (member, 0)->since + MOMENT_US)
     afrpc_pool_staff_renew (member->core, member);
-  for (guint i = 0; i < member->runaways->len && !is_due; i++)
+  for (guint i = 0; member->runaways != NULL && i < member->runaways->len && !is_due; i++)
     {
       const gint64 at = look_at (member, get (member, i), grace, now, &moves);
 
@@ -254,6 +321,12 @@ look_at_member (AfrpcPoolMember *member,
   return next;
 }
 
+static gboolean
+owes_any (const AfrpcPoolMember *member)
+{
+  return member->runaways != NULL || member->stale.serial != 0;
+}
+
 /* Looks at those whose time may be over. */
 void
 afrpc_pool_runaway_look (AfrpcPoolCore *core,
@@ -265,7 +338,7 @@ afrpc_pool_runaway_look (AfrpcPoolCore *core,
   for (guint i = 0; i < core->members->len; i++)
     {
       AfrpcPoolMember *member = core->members->pdata[i];
-      const gint64 at = member->runaways != NULL ? look_at_member (member, now) : AFRPC_DEADLINES_NEVER;
+      const gint64 at = owes_any (member) ? look_at_member (member, now) : AFRPC_DEADLINES_NEVER;
 
       next = MIN (next, at);
     }
@@ -278,7 +351,7 @@ void
 afrpc_pool_runaway_look_soon (AfrpcPoolCore *core)
 {
   for (guint i = 0; i < core->members->len; i++)
-    if (((AfrpcPoolMember *) core->members->pdata[i])->runaways != NULL)
+    if (owes_any (core->members->pdata[i]))
       afrpc_pool_core_want_at (core, &core->runaways_at, AFRPC_POOL_AT_ONCE);
 }
 

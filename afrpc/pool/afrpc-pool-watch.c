@@ -49,11 +49,37 @@ look_at_parcel (AfrpcPoolMember *member,
   member->n_parts_seen = n_begun;
 }
 
-/* Whether somebody else could have at once what waits behind others. */
+/* Whether @job would have been begun by now if its worker, which has nothing else to do, did anything: where that is known. */
 static gboolean
-has_idle (const AfrpcPoolCore *self)
+is_unbegun (AfrpcPoolMember    *member,
+            const AfrpcPoolJob *job)
 {
-  return self->queue.n == 0 && (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_may_grow (self));
+  return job->tie == NULL && job->pending.state == AFRPC_PENDING_OPEN &&
+         afrpc_peer_get_started (member->peer, &job->pending) == AFRPC_STARTED_NO;
+}
+
+/* Whether somebody else could have at once what waits behind others. For one that may be begun at any moment nobody is
+ * started. */
+static gboolean
+has_idle (const AfrpcPoolCore *self,
+          gboolean             is_first)
+{
+  return self->queue.n == 0 &&
+         (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || (!is_first && afrpc_pool_staff_may_grow (self)));
+}
+
+/* The worker has not begun the first of its calls either. It gets nothing more until it has seen that it is not to. */
+static void
+take_first_back (AfrpcPoolMember *member,
+                 AfrpcPoolJob    *first)
+{
+  const guint64 serial = first->pending.serial;
+
+  if (!afrpc_pool_job_take_back (first))
+    return;
+
+  member->still_serial = serial;
+  afrpc_pool_member_look (member);
 }
 
 /* Whether there is somebody for what goes back, sooner or later: a pool that ends starts nobody for it. */
@@ -63,12 +89,13 @@ goes_on (const AfrpcPoolCore *self)
   return self->state == AFRPC_POOL_OPEN && self->failure == NULL;
 }
 
-/* @running still runs, and others wait behind that. */
+/* @running still runs, and others wait behind that; or it was not begun. */
 static void
 look_behind (AfrpcPoolMember *member,
              AfrpcPoolJob    *running,
              gint64           now)
 {
+  const gboolean is_first = is_unbegun (member, running);
   const gboolean is_long = goes_on (member->core) && now - member->seen_since >= LONG_US;
 
   afrpc_pool_job_ref (running);
@@ -78,12 +105,17 @@ look_behind (AfrpcPoolMember *member,
       member->long_id = running->id;
       afrpc_pool_member_look (member);
     }
-  if (running->member == member && (is_long || has_idle (running->core)) && take_back (member, running) && is_long)
-    member->slow_id = running->id;
+  if (running->member == member && (is_long || has_idle (running->core, is_first)))
+    {
+      if (take_back (member, running) && is_long)
+        member->slow_id = running->id;
+      if (is_first)
+        take_first_back (member, running);
+    }
   afrpc_pool_job_unref (running);
 }
 
-/* Looks who waits behind something long. */
+/* Looks who waits behind something long, or is not begun. */
 void
 afrpc_pool_watch_look (AfrpcPoolCore *self,
                        gint64         now)
@@ -92,6 +124,7 @@ afrpc_pool_watch_look (AfrpcPoolCore *self,
   if (!afrpc_pool_watch_is_needed (self) || self->doom != NULL)
     return;
 
+  self->has_unbegun = FALSE;
   for (guint i = 0; i < self->members->len; i++)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
@@ -110,8 +143,10 @@ afrpc_pool_watch_look (AfrpcPoolCore *self,
           member->seen_id = running->id;
           member->seen_since = now;
         }
-      else if (member->given.tail != &running->place.link && afrpc_pool_watch_has_others (self))
+      else if (member->given.tail != &running->place.link ? afrpc_pool_watch_has_waiting (self) : is_unbegun (member, running))
         look_behind (member, running, now);
+      self->has_unbegun |= member->given.tail != NULL && is_unbegun (member, member->given.tail->data);
     }
-  afrpc_pool_watch_later (self, now);
+  if (afrpc_pool_watch_is_needed (self))
+    afrpc_pool_watch_later (self, now);
 }
