@@ -3,6 +3,8 @@
 /* What test-value-cost.py has valgrind count: what a pool does about many calls of one worker. */
 #include "pool-case.h"
 
+#include <signal.h>
+
 #define FEW 1000
 #define MANY 4000
 
@@ -40,16 +42,19 @@ told_cb (GObject      *source,
   work->n_told++;
 }
 
-/* A pool of one async worker, which has as many calls as it is given. */
+/* A pool of one worker. */
 static void
-init_async (Work  *work,
-            guint  n)
+init (Work         *work,
+      AfrpcBackend  backend,
+      guint         load,
+      guint         n)
 {
   g_autoptr(AfrpcProcess) template = template_new ();
 
   *work = (Work) { .calls = g_new0 (AfrpcCall *, n), .n = n };
-  case_take (&work->test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend",
-                                        AFRPC_BACKEND_ASYNC, "max-workers", 1, "load", 65536, NULL));
+  case_take (&work->test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function",
+                                        backend == AFRPC_BACKEND_ASYNC ? "act_async" : "act", "backend", backend,
+                                        "max-workers", 1, "load", load, NULL));
 }
 
 static void
@@ -62,11 +67,12 @@ clear (Work *work)
 }
 
 static void
-start (Work     *work,
-       guint     i,
-       GVariant *args)
+start (Work             *work,
+       guint             i,
+       GVariant         *args,
+       AfrpcCallOptions *options) /* (nullable) */
 {
-  work->calls[i] = g_object_ref (afrpc_caller_start_with_callback (caller_of (&work->test), args, NULL, NULL, told_cb, work));
+  work->calls[i] = g_object_ref (afrpc_caller_start_with_callback (caller_of (&work->test), args, options, NULL, told_cb, work));
 }
 
 static void
@@ -90,14 +96,42 @@ measure_runaways (guint n)
 {
   Work work;
 
-  init_async (&work, n);
+  init (&work, AFRPC_BACKEND_ASYNC, n, n);
   afrpc_pool_set_cancel_grace_ms (work.test.pool, 1);
   for (guint i = 0; i < n; i++)
-    start (&work, i, i < n - 1 ? test_act ("later", g_variant_new_uint32 (G_MAXINT)) : test_act ("run-on", NULL));
+    start (&work, i, i < n - 1 ? test_act ("later", g_variant_new_uint32 (G_MAXINT)) : test_act ("run-on", NULL), NULL);
   wait_begun (&work.test, 1);
 
   g_print ("give up\trunning calls of an async worker\t%u\n", n);
   measured (give_half_up, &work);
+
+  clear (&work);
+}
+
+/* All but the first were not begun, and go back, before those that wait already. */
+static void
+kill_worker (Work *work)
+{
+  kill (pid_of (work->calls[0]), SIGKILL);
+  tell_all (work);
+}
+
+static void
+measure_priorities (guint n)
+{
+  g_autoptr(AfrpcCallOptions) low = afrpc_call_options_new (), high = afrpc_call_options_new ();
+  Work work;
+
+  afrpc_call_options_set_priority (low, 1);
+  afrpc_call_options_set_priority (high, -1);
+  init (&work, AFRPC_BACKEND_SYNC, n - 2, n);
+  start (&work, 0, test_act ("spin", NULL), NULL);
+  wait_begun (&work.test, 1);
+  for (guint i = 1; i < n; i++)
+    start (&work, i, test_act ("return", NULL), i % 2 == 0 ? low : high);
+
+  g_print ("go back\tcalls of two priorities\t%u\n", n);
+  measured (kill_worker, &work);
 
   clear (&work);
 }
@@ -107,6 +141,8 @@ main (void)
 {
   measure_runaways (FEW);
   measure_runaways (MANY);
+  measure_priorities (4 * FEW);
+  measure_priorities (4 * MANY);
 
   return 0;
 }

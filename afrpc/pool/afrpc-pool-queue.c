@@ -23,26 +23,26 @@ compare_priorities (gconstpointer a,
   return left < right ? -1 : left > right;
 }
 
-static GQueue *
-get_lane (AfrpcPoolQueue       *self,
-          const AfrpcPoolPlace *place)
+static AfrpcPoolRow *
+get_row (AfrpcPoolQueue       *self,
+         const AfrpcPoolPlace *place)
 {
   const int priority = place->priority;
-  GQueue *lane;
+  AfrpcPoolRow *row;
 
   if (G_LIKELY (priority == 0))
     return place->is_ahead ? &self->ahead : &self->usual;
   if (self->others == NULL)
-    self->others = g_tree_new_full (compare_priorities, NULL, NULL, (GDestroyNotify) g_queue_free);
+    self->others = g_tree_new_full (compare_priorities, NULL, NULL, g_free);
 
-  lane = g_tree_lookup (self->others, GINT_TO_POINTER (priority));
-  if (lane == NULL)
+  row = g_tree_lookup (self->others, GINT_TO_POINTER (priority));
+  if (row == NULL)
     {
-      lane = g_queue_new ();
-      g_tree_insert (self->others, GINT_TO_POINTER (priority), lane);
+      row = g_new0 (AfrpcPoolRow, 1);
+      g_tree_insert (self->others, GINT_TO_POINTER (priority), row);
     }
 
-  return lane;
+  return row;
 }
 
 static guint64
@@ -53,14 +53,11 @@ get_number (const GList *link)
 
 /* Returns: before which one it comes. Many come back one behind the other: each is looked for from the one before on. */
 static GList *
-find_next (AfrpcPoolQueue       *self,
-           const GQueue         *lane,
+find_next (const AfrpcPoolRow   *row,
            const AfrpcPoolPlace *place)
 {
-  GList *next = lane->head;
+  GList *next = row->latest != NULL ? row->latest : row->places.head;
 
-  if (self->latest != NULL && self->latest->priority == place->priority && self->latest->is_ahead == place->is_ahead)
-    next = &self->latest->link;
   while (next->prev != NULL && get_number (next->prev) > place->number)
     next = next->prev;
   /* What one has been taken apart to has its number, in its order. */
@@ -75,19 +72,19 @@ void
 afrpc_pool_queue_push (AfrpcPoolQueue *self,
                        AfrpcPoolPlace *place)
 {
-  GQueue *lane = get_lane (self, place);
+  AfrpcPoolRow *row = get_row (self, place);
   GList *next = NULL;
 
   g_assert (place->queue == NULL);
-  if (lane->tail != NULL && get_number (lane->tail) > place->number)
+  if (row->places.tail != NULL && get_number (row->places.tail) > place->number)
     {
-      next = find_next (self, lane, place);
-      self->latest = place;
+      next = find_next (row, place);
+      row->latest = &place->link;
     }
   if (next == NULL)
-    afrpc_pool_links_push_tail (lane, &place->link);
+    afrpc_pool_links_push_tail (&row->places, &place->link);
   else
-    g_queue_insert_before_link (lane, next, &place->link);
+    g_queue_insert_before_link (&row->places, next, &place->link);
   place->queue = self;
   self->n++;
   self->size += place->size;
@@ -97,12 +94,12 @@ void
 afrpc_pool_queue_remove (AfrpcPoolPlace *place)
 {
   AfrpcPoolQueue *self = place->queue;
-  GQueue *lane = get_lane (self, place);
+  AfrpcPoolRow *row = get_row (self, place);
 
-  if (self->latest == place)
-    self->latest = (AfrpcPoolPlace *) place->link.prev;
-  afrpc_pool_links_unlink (lane, &place->link);
-  if (G_UNLIKELY (place->priority != 0) && lane->length == 0)
+  if (row->latest == &place->link)
+    row->latest = place->link.prev;
+  afrpc_pool_links_unlink (&row->places, &place->link);
+  if (G_UNLIKELY (place->priority != 0) && row->places.length == 0)
     g_tree_remove (self->others, GINT_TO_POINTER (place->priority));
   place->queue = NULL;
   self->n--;
@@ -113,7 +110,7 @@ afrpc_pool_queue_remove (AfrpcPoolPlace *place)
 guint64
 afrpc_pool_queue_get_last_ahead (const AfrpcPoolQueue *self)
 {
-  return self->ahead.tail != NULL ? get_number (self->ahead.tail) : 0;
+  return self->ahead.places.tail != NULL ? get_number (self->ahead.places.tail) : 0;
 }
 
 /* Returns: (nullable): whose turn it is */
@@ -121,12 +118,13 @@ AfrpcPoolPlace *
 afrpc_pool_queue_peek (AfrpcPoolQueue *self)
 {
   GTreeNode *first = G_UNLIKELY (self->others != NULL) ? g_tree_node_first (self->others) : NULL;
-  GQueue *lane = &self->usual;
+  AfrpcPoolRow *row = &self->usual;
+  const GList *ahead = self->ahead.places.head;
 
-  if (self->ahead.head != NULL && (lane->head == NULL || get_number (self->ahead.head) <= get_number (lane->head)))
-    lane = &self->ahead;
-  if (first != NULL && (GPOINTER_TO_INT (g_tree_node_key (first)) < 0 || lane->length == 0))
-    lane = g_tree_node_value (first);
+  if (ahead != NULL && (row->places.head == NULL || get_number (ahead) <= get_number (row->places.head)))
+    row = &self->ahead;
+  if (first != NULL && (GPOINTER_TO_INT (g_tree_node_key (first)) < 0 || row->places.length == 0))
+    row = g_tree_node_value (first);
 
-  return (AfrpcPoolPlace *) lane->head;
+  return (AfrpcPoolPlace *) row->places.head;
 }

@@ -20,12 +20,18 @@ typedef struct
   gsize size;            /* bytes, as the queue counts them; 0: not known yet */
 } AfrpcPoolPlace;
 
+/* Those of one priority. */
+typedef struct
+{
+  GQueue places; /* (element-type AfrpcPoolPlace) */
+  GList *latest; /* (nullable): the one of them that came back last, or one before it */
+} AfrpcPoolRow;
+
 struct _AfrpcPoolQueue
 {
-  GQueue usual;  /* (element-type AfrpcPoolPlace): of priority 0 */
-  GQueue ahead;  /* (element-type AfrpcPoolPlace): likewise, those that are ahead */
-  GTree *others; /* (nullable) (element-type int GQueue): of each other priority that has some */
-  AfrpcPoolPlace *latest; /* (nullable): the one of those that it has that came back last, or one before it */
+  AfrpcPoolRow usual; /* of priority 0 */
+  AfrpcPoolRow ahead; /* likewise, those that are ahead */
+  GTree *others; /* (nullable) (element-type int AfrpcPoolRow): of each other priority that has some */
   guint n;
   guint64 size;  /* bytes, of all */
 };
