@@ -61,7 +61,7 @@ static void
 clear (Work *work)
 {
   for (guint i = 0; i < work->n; i++)
-    g_object_unref (work->calls[i]);
+    g_clear_object (&work->calls[i]);
   g_free (work->calls);
   case_end (&work->test);
 }
@@ -136,6 +136,30 @@ measure_priorities (guint n)
   clear (&work);
 }
 
+/* One behind the other, as its only worker is busy. */
+static void
+call_all (Work *work)
+{
+  for (guint i = 1; i < work->n; i++)
+    afrpc_pool_call_all_async (work->test.pool, test_act ("return", NULL), NULL, NULL, told_cb, work);
+}
+
+static void
+measure_rounds (guint n)
+{
+  Work work;
+
+  init (&work, AFRPC_BACKEND_SYNC, 2, n);
+  start (&work, 0, test_act ("spin", NULL), NULL);
+  wait_begun (&work.test, 1);
+
+  g_print ("call all\twhile a worker is busy\t%u\n", n);
+  measured (call_all, &work);
+
+  kill_worker (&work);
+  clear (&work);
+}
+
 int
 main (void)
 {
@@ -143,6 +167,8 @@ main (void)
   measure_runaways (MANY);
   measure_priorities (4 * FEW);
   measure_priorities (4 * MANY);
+  measure_rounds (FEW);
+  measure_rounds (MANY);
 
   return 0;
 }

@@ -132,6 +132,7 @@ struct _AfrpcPoolMember
   GList serve;                /* its place among those to be served */
   gboolean is_to_serve;       /* it is there */
   GQueue settings;            /* that it has, and has not answered: it gets nothing else meanwhile */
+  guint n_settings_answered;  /* of these, those whose answer was not taken yet */
   guint n_light;              /* of its jobs, those that a chunk has besides one: they are no load */
   gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
   GError *failure;            /* (nullable): what one failed with, before the member was ready */

@@ -24,6 +24,7 @@ typedef struct
   AfrpcPending pending;
   guint ref_count;
   AfrpcPoolSetting *setting; /* (owned) */
+  AfrpcPoolMember *member;   /* (nullable) (not owned): who has it among its settings */
   AfrpcPoolRound *round;     /* (nullable) (owned) */
   GError *error;             /* (nullable) */
 } Given;
@@ -151,6 +152,8 @@ pending_decide (AfrpcPending *pending,
   g_clear_pointer (&value, g_variant_unref);
   g_clear_object (&fds);
   self->error = error;
+  if (self->member != NULL)
+    self->member->n_settings_answered++;
   if (error != NULL && label != NULL && !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_REMOTE))
     g_prefix_error (&self->error, "%s: ", label);
 }
@@ -173,6 +176,7 @@ give (AfrpcPoolMember  *member,
   self->pending.is_awaited = TRUE;
   self->pending.execution_timeout_ms = options != NULL ? options->execution_timeout_ms : 0;
   self->setting = setting_ref (setting);
+  self->member = member;
   self->round = round != NULL ? afrpc_pool_round_ref (round) : NULL;
   if (round != NULL)
     round->n_left++;
@@ -235,6 +239,10 @@ pop_answered (AfrpcPoolMember *member)
 {
   const gboolean has_ended = afrpc_peer_has_ended (member->peer);
 
+  /* This is looked for often, and there may be many. */
+  if (member->n_settings_answered == 0 && !has_ended)
+    return NULL;
+
   for (GList *l = member->settings.head; l != NULL; l = l->next)
     {
       Given *given = l->data;
@@ -244,6 +252,7 @@ pop_answered (AfrpcPoolMember *member)
       if (given->pending.state != AFRPC_PENDING_DECIDED)
         continue;
 
+      member->n_settings_answered--;
       g_queue_delete_link (&member->settings, l);
       return given;
     }
@@ -272,6 +281,7 @@ afrpc_pool_settings_leave (AfrpcPoolMember *member)
       /* Who was going to have its outcome in place is not there any more. */
       if (given->pending.state == AFRPC_PENDING_DECIDED)
         given_unref (given);
+      given->member = NULL;
       given->pending.is_awaited = FALSE;
       given_unref (given);
     }
@@ -335,6 +345,7 @@ give_all (AfrpcPoolCore    *core,
         {
           forget (core, setting);
           g_queue_pop_tail (&member->settings);
+          member->n_settings_answered--;
           afrpc_pool_round_answer (core, round, given->error);
           given_unref (given);
           given_unref (given);
