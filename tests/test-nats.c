@@ -7,11 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED TRUE
-#else
-#define IS_SANITIZED FALSE
-#endif
+#define N_MEMBERS 1600000u /* of a large value */
 
 /* Calls over NATS: what they bring, and what is said where nothing can be brought. */
 
@@ -1150,22 +1146,20 @@ get_thread_us (void)
 static void
 test_nats_slices (void)
 {
-  const gint64 allowed_us = IS_SANITIZED ? 200000 : 20000;
   g_autoptr(GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE ("a(sv)"));
   g_autoptr(GVariant) many = NULL;
   g_autoptr(GVariant) args = NULL;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
-  gint64 longest_us = 0;
+  gint64 longest_us = 0, total_us = 0;
   Fleet test;
 
   g_test_summary ("No iteration of a main loop checks or copies all of a large value");
   fleet_init (&test, "act", 1);
-  for (guint i = 0; i < 400000; i++)
+  for (guint i = 0; i < N_MEMBERS; i++)
     g_variant_builder_add (builder, "(sv)", "a member", g_variant_new_uint32 (i));
   many = g_variant_ref_sink (g_variant_builder_end (builder));
   args = g_variant_ref_sink (test_act ("return", many));
-  g_assert_cmpuint (g_variant_get_size (args), >, 8000000);
   g_variant_get_data (many);
   g_variant_get_data (args);
   call = call_start (test.caller, args);
@@ -1175,11 +1169,13 @@ test_nats_slices (void)
 
       g_main_context_iteration (NULL, TRUE);
       longest_us = MAX (longest_us, get_thread_us () - begin_us);
+      total_us += get_thread_us () - begin_us;
     }
-  g_test_message ("longest: %.1f ms", longest_us / 1000.0);
+  g_test_message ("longest: %.1f ms of %.1f", longest_us / 1000.0, total_us / 1000.0);
   value = wait_value (call);
-  g_assert_cmpuint (g_variant_n_children (value), ==, 400000);
-  g_assert_cmpint (longest_us, <, allowed_us);
+  g_assert_cmpuint (g_variant_n_children (value), ==, N_MEMBERS);
+  /* Server and caller share the main context: some slices in one iteration. */
+  g_assert_cmpint (longest_us, <, total_us / 5);
   fleet_clear (&test);
 }
 

@@ -35,7 +35,7 @@ flush_raw (TransportPair *source,
 {
   char *raw = g_malloc (size);
 
-  g_assert_cmpint (afrpc_transport_flush (&source->from, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&source->from, NULL), ==, AFRPC_STEP_DONE);
   g_assert_cmpint (read (source->to.in_fd, raw, size), ==, size);
 
   return raw;
@@ -206,7 +206,7 @@ write_frames (TransportWay   way,
   for (guint i = 0; i < n_values; i++)
     afrpc_transport_put_value (&transport, AFRPC_FRAME_CALL, i + 1, values[i]);
   *size = afrpc_transport_get_queued (&transport);
-  g_assert_cmpint (afrpc_transport_flush (&transport, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&transport, NULL), ==, AFRPC_STEP_DONE);
 
   raw = g_malloc (*size);
   g_assert_cmpint (pread (memfd, raw, *size, 0), ==, *size);
@@ -302,7 +302,7 @@ test_transport_garbage (void)
   g_test_summary ("What is no frame is an error, after the frames before it");
   transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
   g_assert_cmpint (write (pair.from.out_fd, text, sizeof text), ==, sizeof text);
   transport_pair_receive_value (&pair, 1, NULL);
   g_assert_cmpint (afrpc_transport_next (&pair.to, &frame, &error), ==, AFRPC_STEP_ERROR);
@@ -439,9 +439,9 @@ test_transport_reset (void)
   g_test_summary ("A peer that closes without having read everything is an end, not an error");
   transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
   afrpc_transport_put_value (&pair.to, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_transport_flush (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&pair.to, NULL), ==, AFRPC_STEP_DONE);
   afrpc_transport_clear (&pair.from);
   g_assert_cmpuint (read_to_eof (&pair.to), ==, 1);
 }
@@ -457,24 +457,24 @@ test_transport_flush_to_nobody (gconstpointer data)
   g_test_summary ("Writing to who does not read any more is the end, without a signal");
   transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_AGAIN);
+  g_assert_cmpint (transport_flush (&pair.from, &error), ==, AFRPC_STEP_AGAIN);
   if (is_reset)
     afrpc_transport_clear (&pair.to);
   else
     g_assert_no_errno (shutdown (pair.to.in_fd, SHUT_RD));
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
+  g_assert_cmpint (transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
 
   /* Again, with several pieces at once. */
   afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 2, NULL);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
+  g_assert_cmpint (transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
 }
 
 static gpointer
 flush_thread (gpointer transport)
 {
-  return GINT_TO_POINTER (afrpc_transport_flush (transport, NULL));
+  return GINT_TO_POINTER (transport_flush (transport, NULL));
 }
 
 /* Waits until all threads but this one are waiting for something. */
@@ -511,7 +511,7 @@ test_transport_flush_blocked (void)
   g_test_summary ("A peer that goes while we block in writing to it is the end");
   transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_AGAIN);
+  g_assert_cmpint (transport_flush (&pair.from, NULL), ==, AFRPC_STEP_AGAIN);
   g_assert_no_errno (fcntl (pair.from.out_fd, F_SETFL, 0));
   thread = g_thread_new ("flush", flush_thread, &pair.from);
   wait_until_alone ();
@@ -549,7 +549,7 @@ check_closed_pipe (sighandler_t handler,
   transport_pair_init (&pair, TRANSPORT_WAY_PIPE, O_NONBLOCK);
   afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
   afrpc_transport_clear (&pair.to);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
+  g_assert_cmpint (transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
 
   pthread_sigmask (SIG_SETMASK, NULL, &after);
@@ -590,9 +590,9 @@ test_transport_bad_fd (void)
   g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
   g_clear_error (&error);
 
-  g_assert_cmpint (afrpc_transport_flush (&transport, &error), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&transport, &error), ==, AFRPC_STEP_DONE);
   afrpc_transport_put_value (&transport, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_transport_flush (&transport, &error), ==, AFRPC_STEP_ERROR);
+  g_assert_cmpint (transport_flush (&transport, &error), ==, AFRPC_STEP_ERROR);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
 }
@@ -657,7 +657,7 @@ test_transport_interrupted (gconstpointer data)
   set_helper (pair.to.in_fd, TRUE);
   afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
   set_alarm (1000);
-  step = afrpc_transport_flush (&pair.from, NULL);
+  step = transport_flush (&pair.from, NULL);
   set_alarm (0);
   g_assert_cmpint (step, ==, AFRPC_STEP_DONE);
   g_assert_cmpint (n_interrupts, >=, 3);

@@ -205,7 +205,7 @@ static AfrpcStep
 fake_flush (AfrpcTransport  *self,
             GError         **error)
 {
-  return afrpc_writer_flush (&self->writer, self->out_fd, fake_send, error);
+  return afrpc_writer_flush (&self->writer, self->side != AFRPC_TRANSPORT_WORKER, self->out_fd, fake_send, error);
 }
 
 static AfrpcStep
@@ -240,6 +240,62 @@ test_transport_other (void)
   g_assert_cmpuint (n_fake_flushes, ==, AFRPC_FRAME_HEADER_SIZE / 3);
 }
 
+/* Takes everything, as who is read as fast as he writes. */
+static gssize
+fake_send_all (int               fd,
+               AfrpcWriterBatch *batch)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < batch->n; i++)
+    size += batch->iov[i].iov_len;
+
+  return size;
+}
+
+static AfrpcStep
+fake_flush_all (AfrpcTransport  *self,
+                GError         **error)
+{
+  return afrpc_writer_flush (&self->writer, self->side != AFRPC_TRANSPORT_WORKER, self->out_fd, fake_send_all, error);
+}
+
+static void
+test_transport_slices (void)
+{
+  static const AfrpcTransportFuncs funcs = { .name = "fake", .read = fake_read, .flush = fake_flush_all };
+  const gsize size = 32 << 20;
+
+  g_test_summary ("A program writes much in slices, however fast that is read, and a worker all at once");
+  for (AfrpcTransportSide side = AFRPC_TRANSPORT_PROGRAM; side <= AFRPC_TRANSPORT_WORKER; side++)
+    {
+      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (size), size, TRUE,
+                                                                               g_free, NULL));
+      g_auto(AfrpcTransport) transport = { 0 };
+      gsize before, longest = 0;
+      AfrpcStep step;
+
+      afrpc_transport_init (&transport, &funcs, side);
+      for (guint i = 0; i < 1000; i++)
+        afrpc_transport_put_value (&transport, AFRPC_FRAME_CALL, 1, NULL);
+      afrpc_transport_put_value (&transport, AFRPC_FRAME_CALL, 1, value);
+      do
+        {
+          before = afrpc_transport_get_queued (&transport);
+          step = afrpc_transport_flush (&transport, NULL);
+          longest = MAX (longest, before - afrpc_transport_get_queued (&transport));
+          g_assert_true (step == AFRPC_STEP_DONE || transport.writer.flush_left == 0);
+        }
+      while (step == AFRPC_STEP_AGAIN);
+      g_assert_cmpint (step, ==, AFRPC_STEP_DONE);
+      g_assert_cmpuint (afrpc_transport_get_queued (&transport), ==, 0);
+      if (side == AFRPC_TRANSPORT_PROGRAM)
+        g_assert_cmpuint (longest, <=, size / 8);
+      else
+        g_assert_cmpuint (longest, >, size);
+    }
+}
+
 static void
 add (const char    *name,
      GTestDataFunc  func)
@@ -266,6 +322,7 @@ main (int    argc,
   add ("end-sending", test_transport_end_sending);
   add ("set-nonblocking", test_transport_set_nonblocking);
   g_test_add_func ("/transport-state/other", test_transport_other);
+  g_test_add_func ("/transport-state/slices", test_transport_slices);
 
   return g_test_run ();
 }

@@ -27,7 +27,7 @@ to_bytes (TransportWay  way,
   for (guint i = 0; i < values->len; i++)
     afrpc_transport_put_value (&transport, AFRPC_FRAME_CALL, i + 1, values->pdata[i]);
   size = afrpc_transport_get_queued (&transport);
-  g_assert_cmpint (afrpc_transport_flush (&transport, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&transport, NULL), ==, AFRPC_STEP_DONE);
 
   data = g_malloc (size + 1);
   g_assert_cmpint (pread (memfd, data, size + 1, 0), ==, size);
@@ -171,7 +171,7 @@ test_transport_many_in_one_read (gconstpointer data)
   transport_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
   for (guint i = 0; i < 2000; i++)
     afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, i, NULL);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
   g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
   for (guint i = 0; i < 2000; i++)
     {
@@ -224,7 +224,7 @@ test_transport_sizes (gconstpointer data)
 static gpointer
 flush_thread (gpointer transport)
 {
-  return GINT_TO_POINTER (afrpc_transport_flush (transport, NULL));
+  return GINT_TO_POINTER (transport_flush (transport, NULL));
 }
 
 static void
@@ -303,7 +303,7 @@ check_growing (gsize n_bytes_in_pipe,
 
   for (guint i = 0; i < n_queued; i++)
     afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, i, NULL);
-  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), !=, AFRPC_STEP_ERROR);
+  g_assert_cmpint (transport_flush (&pair.from, NULL), !=, AFRPC_STEP_ERROR);
 
   for (guint i = 0; i < 3; i++)
     {
@@ -377,7 +377,7 @@ test_transport_small_socket_buffer (void)
       for (guint j = 0; j < 4; j++)
         {
           afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, j, value);
-          g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), !=, AFRPC_STEP_ERROR);
+          g_assert_cmpint (transport_flush (&pair.from, NULL), !=, AFRPC_STEP_ERROR);
         }
       afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 4, end);
       for (guint j = 0; j < 4; j++)

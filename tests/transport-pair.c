@@ -134,3 +134,16 @@ transport_pair_new_bytes (gsize   size,
   return g_variant_ref_sink (
     g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE, g_free, data));
 }
+
+AfrpcStep
+transport_flush (AfrpcTransport  *transport,
+                 GError         **error)
+{
+  AfrpcStep step;
+
+  do
+    step = afrpc_transport_flush (transport, error);
+  while (step == AFRPC_STEP_AGAIN && transport->writer.flush_left == 0);
+
+  return step;
+}

@@ -51,4 +51,8 @@ gsize transport_pair_frame_size (TransportPair *self,
 GVariant *transport_pair_new_bytes (gsize   size,
                                     guint32 seed);
 
+/* Until all is written, or the other side takes no more. */
+AfrpcStep transport_flush (AfrpcTransport  *transport,
+                           GError         **error);
+
 G_END_DECLS

@@ -185,7 +185,17 @@ afrpc_talk_check_open (AfrpcTalk  *self,
   return TRUE;
 }
 
-/* DONE: all is written; AGAIN: the connection takes no more now; ERROR: it is broken. */
+/* Returns: after which time to write again what the connection has not said that it takes */
+static gint64
+get_pause_ms (const AfrpcWriter *writer)
+{
+  if (writer->flush_left == 0)
+    return 0;
+
+  return writer->crowded ? AFRPC_TRANSPORT_CROWDED_MS : PROBE_MS;
+}
+
+/* DONE: all is written; AGAIN: the connection takes no more now, or others have their turn first; ERROR: it is broken. */
 AfrpcStep
 afrpc_talk_flush (AfrpcTalk  *self,
                   GError    **error)
@@ -198,8 +208,7 @@ afrpc_talk_flush (AfrpcTalk  *self,
 
   step = afrpc_link_flush (&self->link, error);
   if (step == AFRPC_STEP_AGAIN)
-    self->flush_deadline = g_get_monotonic_time () +
-                           (self->link.transport.writer.crowded ? AFRPC_TRANSPORT_CROWDED_MS : PROBE_MS) * 1000;
+    self->flush_deadline = g_get_monotonic_time () + get_pause_ms (&self->link.transport.writer) * 1000;
 
   return step;
 }

@@ -252,16 +252,9 @@ send_announced (AfrpcTransport    *self,
                 GError           **error)
 {
   AfrpcRing *ring = self->ring;
-  guint64 left = ring->n_announced;
   gssize n;
 
-  for (guint i = 0; i < batch->n; i++)
-    {
-      batch->iov[i].iov_len = MIN (batch->iov[i].iov_len, left);
-      left -= batch->iov[i].iov_len;
-      if (left == 0)
-        batch->n = i + 1;
-    }
+  afrpc_writer_cut (batch, MIN (ring->n_announced, self->writer.flush_left));
   /* The other side counts on it in front. */
   n = afrpc_ring_pay_bell (ring, self->out_fd) ? afrpc_socket_send (self->out_fd, batch) : -1;
   if (n > 0)
@@ -320,7 +313,8 @@ flush_ring (AfrpcTransport  *self,
   if (!self->sends_by_ring && writer->is_midway)
     return afrpc_socket_funcs.flush (self, error);
 
-  writer->crowded = self->ring->is_full = FALSE;
+  afrpc_writer_begin_flush (writer, self->side != AFRPC_TRANSPORT_WORKER);
+  self->ring->is_full = FALSE;
   if (!self->sends_by_ring)
     step = switch_over (self, error);
   while (step == AFRPC_STEP_DONE && afrpc_writer_gather (writer, &batch))

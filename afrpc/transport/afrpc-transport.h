@@ -35,7 +35,7 @@ typedef struct
   AfrpcStep (* read)            (AfrpcTransport  *self,
                                  GError         **error);
 
-  /* Sends until everything is out (DONE), the other side does not take more now (AGAIN), or does not read any more
+  /* Sends until everything is out (DONE), the other side does not take more now, or has had enough of it for once (AGAIN), or does not read any more
    * (EOF). If it is crowded it is not writable that tells when to flush again, see AFRPC_TRANSPORT_CROWDED_MS. */
   AfrpcStep (* flush)           (AfrpcTransport  *self,
                                  GError         **error);

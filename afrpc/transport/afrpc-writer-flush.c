@@ -7,6 +7,7 @@
 
 #include "afrpc-error.h"
 
+#define FLUSH_MAX (2u << 20) /* bytes that a program writes at once: it may be read as fast as it writes, for as long as there is something */
 #define SIZE_KEPT 8192u /* bytes: a larger buffer is given back once it is empty */
 
 static void
@@ -167,6 +168,29 @@ afrpc_writer_gather (AfrpcWriter      *self,
   return TRUE;
 }
 
+/* A worker has nothing else to do. */
+void
+afrpc_writer_begin_flush (AfrpcWriter *self,
+                          gboolean     is_program)
+{
+  self->crowded = FALSE;
+  self->flush_left = is_program ? FLUSH_MAX : G_MAXSIZE;
+}
+
+/* Leaves @max bytes of it, at most. */
+void
+afrpc_writer_cut (AfrpcWriterBatch *batch,
+                  gsize             max)
+{
+  for (guint i = 0; i < batch->n; i++)
+    {
+      batch->iov[i].iov_len = MIN (batch->iov[i].iov_len, max);
+      max -= batch->iov[i].iov_len;
+      if (max == 0)
+        batch->n = i + 1;
+    }
+}
+
 /* What became of it: @n bytes are gone, or -1 and errno. DONE: to be gone on with; the others are for the owner. */
 AfrpcStep
 afrpc_writer_sent (AfrpcWriter  *self,
@@ -176,7 +200,8 @@ afrpc_writer_sent (AfrpcWriter  *self,
   if (n >= 0)
     {
       advance (self, n);
-      return AFRPC_STEP_DONE;
+      self->flush_left -= MIN (self->flush_left, (gsize) n);
+      return self->flush_left > 0 || afrpc_writer_get_queued (self) == 0 ? AFRPC_STEP_DONE : AFRPC_STEP_AGAIN;
     }
   if (errno == EINTR)
     return AFRPC_STEP_DONE;
@@ -196,18 +221,21 @@ afrpc_writer_sent (AfrpcWriter  *self,
 /* Has a stream of bytes taken from, by @send to @fd: as AfrpcTransportFuncs.flush. */
 AfrpcStep
 afrpc_writer_flush (AfrpcWriter          *self,
+                    gboolean              is_program,
                     int                   fd,
                     AfrpcWriterSendFunc   send,
                     GError              **error)
 {
   AfrpcWriterBatch batch;
 
-  self->crowded = FALSE;
+  afrpc_writer_begin_flush (self, is_program);
   self->is_midway = TRUE;
   while (afrpc_writer_gather (self, &batch))
     {
-      const AfrpcStep step = afrpc_writer_sent (self, send (fd, &batch), error);
+      AfrpcStep step;
 
+      afrpc_writer_cut (&batch, self->flush_left);
+      step = afrpc_writer_sent (self, send (fd, &batch), error);
       if (step != AFRPC_STEP_DONE)
         return step;
     }

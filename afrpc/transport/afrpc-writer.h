@@ -62,6 +62,7 @@ typedef struct
   guint guard_size;       /* bytes of the guard behind each frame: AFRPC_FRAME_GUARD_SIZE or 0 */
   gboolean crowded;       /* the kernel takes no more for a moment: descriptors, or anything at all */
   gboolean is_midway;     /* the last flush did not come to the end of what there was */
+  gsize flush_left;       /* bytes that this flush may write; 0: it has, and is to be gone on with at once */
 
   guint8 *data;
   gsize head;
@@ -157,11 +158,16 @@ afrpc_writer_has_written (const AfrpcWriter *self,
 
 /* For a transport. */
 AfrpcStep afrpc_writer_flush   (AfrpcWriter          *self,
+                                gboolean              is_program,
                                 int                   fd,
                                 AfrpcWriterSendFunc   send,
                                 GError              **error);
 
 /* For one that does more with a batch than to send it. */
+void      afrpc_writer_begin_flush (AfrpcWriter      *self,
+                                    gboolean          is_program);
+void      afrpc_writer_cut     (AfrpcWriterBatch     *batch,
+                                gsize                 max);
 gboolean  afrpc_writer_gather  (AfrpcWriter          *self,
                                 AfrpcWriterBatch     *batch);
 AfrpcStep afrpc_writer_sent    (AfrpcWriter          *self,
