@@ -76,6 +76,18 @@ start (Work             *work,
 }
 
 static void
+start_keyed (Work  *work,
+             guint  i,
+             guint  number)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autofree char *key = g_strdup_printf ("%u", number);
+
+  afrpc_call_options_set_affinity (options, key);
+  start (work, i, test_act ("return", NULL), options);
+}
+
+static void
 tell_all (Work *work)
 {
   while (work->n_told < work->n)
@@ -160,6 +172,35 @@ measure_rounds (guint n)
   clear (&work);
 }
 
+/* Each waits for another one of its key, which the worker has. */
+static void
+retire_and_wait (Work *work)
+{
+  g_autoptr(AfrpcPoolWorker) worker = g_list_model_get_item (afrpc_pool_get_workers (work->test.pool), 0);
+
+  afrpc_pool_worker_retire (worker);
+  for (guint i = 1 + work->n / 2; i < work->n; i++)
+    start_keyed (work, i, i - work->n / 2);
+  tell_all (work);
+}
+
+static void
+measure_keys (guint n)
+{
+  Work work;
+
+  init (&work, AFRPC_BACKEND_ASYNC, n, 2 * n + 1);
+  start (&work, 0, test_act ("return", NULL), NULL);
+  iterate_until_count (&work.n_told, 1);
+  for (guint i = 1; i <= n; i++)
+    start_keyed (&work, i, i);
+
+  g_print ("retire\ta worker that has many keys\t%u\n", n);
+  measured (retire_and_wait, &work);
+
+  clear (&work);
+}
+
 int
 main (void)
 {
@@ -169,6 +210,8 @@ main (void)
   measure_priorities (4 * MANY);
   measure_rounds (FEW);
   measure_rounds (MANY);
+  measure_keys (FEW / 4);
+  measure_keys (FEW);
 
   return 0;
 }

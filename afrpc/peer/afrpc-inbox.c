@@ -155,7 +155,7 @@ decide_result (AfrpcPeer     *self,
   GVariant *value;
 
   /* A serialiser may do anything: what it does to this call comes too late. */
-  pending->state = AFRPC_PENDING_UNPACKED;
+  afrpc_pending_step (pending, AFRPC_PENDING_UNPACKED);
   value = unpack (self, item);
   afrpc_pending_decide (pending, item->is_refused ? AFRPC_STARTED_NO : AFRPC_STARTED_YES, value, g_steal_pointer (&fds), g_steal_pointer (&item->error));
 }
@@ -470,7 +470,7 @@ use_item (AfrpcPeer      *self,
             afrpc_news_push_outcome (&self->news, pending);
           return;
         }
-      pending->state = AFRPC_PENDING_ARRIVED;
+      afrpc_pending_step (pending, AFRPC_PENDING_ARRIVED);
     }
   else if (item->kind == AFRPC_LINK_ITEM_PROGRESS)
     pending->funcs->ref (pending); /* it may have its outcome before this is told */

@@ -31,6 +31,8 @@ typedef struct
   /* The same for the first of several who wait, so that a main loop that runs there comes to the next. FALSE, and
    * nothing done: there are not several any more, and tell is what is left. */
   gboolean (*tell_one) (AfrpcPending *self);
+  /* Of one that is counted: the worker does not owe its outcome any more. */
+  void (*uncount)  (AfrpcPending *self);
 } AfrpcPendingFuncs;
 
 typedef enum
@@ -51,6 +53,7 @@ struct _AfrpcPending
                                   * not pass */
   guint has_several : 1;         /* maybe more than one is told */
   guint is_cancelled : 1;        /* whatever has arrived, nobody wants it any more */
+  guint is_counted : 1;          /* whoever made it counts those that are owed */
   AfrpcStarted started;          /* of a failure: whether the worker had begun it */
   guint64 serial;                /* 0: it was never queued */
   GList *kept;                   /* (nullable) (not owned): where among the news its outcome waits */
@@ -68,6 +71,26 @@ afrpc_pending_is_told (const AfrpcPending *self)
   return !self->is_awaited || self->is_told_too;
 }
 
+/* It is not counted any more, if it was. */
+static inline void
+afrpc_pending_uncount (AfrpcPending *self)
+{
+  if (G_LIKELY (!self->is_counted))
+    return;
+
+  self->is_counted = FALSE;
+  self->funcs->uncount (self);
+}
+
+/* The worker does not owe its outcome any more. */
+static inline void
+afrpc_pending_step (AfrpcPending      *self,
+                    AfrpcPendingState  state)
+{
+  self->state = state;
+  afrpc_pending_uncount (self);
+}
+
 static inline void
 afrpc_pending_decide (AfrpcPending *self,
                       AfrpcStarted  started,
@@ -75,7 +98,7 @@ afrpc_pending_decide (AfrpcPending *self,
                       GUnixFDList  *fds,   /* (transfer full) (nullable) */
                       GError       *error) /* (transfer full) (nullable) */
 {
-  self->state = AFRPC_PENDING_DECIDED;
+  afrpc_pending_step (self, AFRPC_PENDING_DECIDED);
   self->started = started;
   self->funcs->decide (self, value, fds, error);
 }

@@ -25,11 +25,8 @@ lets_others_go (const AfrpcPoolCore *self)
 static void
 leave_keys (AfrpcPoolMember *member)
 {
-  if (member->bond == NULL || !lets_others_go (member->core))
-    return;
-
-  member->n_held = G_MAXUINT;
-  afrpc_pool_ties_release (member->core, member);
+  if (member->bond != NULL && lets_others_go (member->core))
+    afrpc_pool_ties_release_all (member->core, member);
 }
 
 /* A serialiser may wait for another call of the pool while it packs this one: only then is @member kept from others. If it
@@ -89,6 +86,11 @@ give (AfrpcPoolCore   *self,
   afrpc_pool_links_push_tail (&member->given, &job->place.link);
   self->n_given++;
   self->has_unbegun = TRUE;
+  if (G_UNLIKELY (job->tie != NULL))
+    {
+      afrpc_pool_tie_hold (job->tie, member);
+      job->pending.is_counted = TRUE;
+    }
   afrpc_pool_line_settle (self, job);
   afrpc_pool_job_set_parcel (job, job->call->n_parts > 1);
   if (G_UNLIKELY (job->call->n_parts > 0))

@@ -151,6 +151,7 @@ take_from_member (AfrpcPoolJob *self)
 {
   AfrpcPoolMember *member = self->member;
 
+  afrpc_pending_uncount (&self->pending);
   if (member->alone == self)
     afrpc_pool_member_set_alone (member, NULL);
   if (member->given.head == &self->place.link)
@@ -226,8 +227,16 @@ pending_release (AfrpcPending *pending)
   afrpc_pool_job_unref (self);
 }
 
+static void
+pending_uncount (AfrpcPending *pending)
+{
+  const AfrpcPoolJob *self = of_pending (pending);
+
+  afrpc_pool_tie_let_go (self->tie, self->member);
+}
+
 static const AfrpcPendingFuncs pending_funcs = {
-  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell,
+  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell, NULL, pending_uncount,
 };
 
 /* @call: (transfer full), with what its outcome is told by */

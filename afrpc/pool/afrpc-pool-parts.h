@@ -128,7 +128,6 @@ struct _AfrpcPoolMember
   AfrpcPoolSeat seat;         /* on the bench, while it has room */
   GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
   AfrpcPoolBond *bond;        /* (nullable) (owned): of the keys that lead to it */
-  guint n_held;               /* of these, those that it held when who waits was seen; G_MAXUINT: has to be seen */
   GList serve;                /* its place among those to be served */
   gboolean is_to_serve;       /* it is there */
   GQueue settings;            /* that it has, and has not answered: it gets nothing else meanwhile */
@@ -360,7 +359,6 @@ struct _AfrpcPoolCore
   AfrpcPoolLook *look;      /* (nullable) (owned) atomic: what the thread has seen */
   guint next_to_weigh;      /* among the members */
   guint64 last_id;          /* of a member */
-  guint64 last_mark;        /* of a tie */
   gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
   gboolean has_unbegun;     /* some member may not have begun what it was given last */
   GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
@@ -497,8 +495,6 @@ void          afrpc_pool_runaway_look_soon (AfrpcPoolCore *core);
 #define AFRPC_POOL_STOPPED_FOR_ANOTHER "another call did not stop when it was given up: "
 
 gboolean      afrpc_pool_runaway_is_there (AfrpcPoolMember *member);
-gboolean      afrpc_pool_runaway_has_tie (AfrpcPoolMember *member,
-                                          const AfrpcPoolTie *tie);
 void          afrpc_pool_runaway_forget (AfrpcPoolCore    *core,
                                          AfrpcPoolMember  *member);
 void          afrpc_pool_runaway_leave (AfrpcPoolMember  *member);
@@ -646,7 +642,9 @@ struct _AfrpcPoolTie
   char *key;
   AfrpcPoolBond *bond;      /* (nullable) (owned): to who has had its calls, until that is gone */
   guint n_jobs;
-  guint64 mark;             /* when it was found last among those that its member holds */
+  guint n_held;             /* of its calls, those that its member owes, or may run though they were given up */
+  GList free;               /* its place among those of the bond */
+  gboolean is_free;         /* it is there */
   GList loose;              /* its place, while it has no jobs */
 };
 
@@ -657,6 +655,8 @@ struct _AfrpcPoolBond
   AfrpcPoolMember *member;  /* (nullable) (not owned): NULL once it was broken */
   AfrpcPoolLanes lanes;     /* of ties whose jobs wait for the member */
   AfrpcPoolLanes held;      /* and of those whose jobs wait for what it has of them */
+  GQueue free;              /* (element-type AfrpcPoolTie): of which it had some until now, and for which that is waited */
+  gboolean is_final;        /* the member gets no more, and ties that were not held then do not wait for it any more */
 };
 
 AfrpcPoolTie *afrpc_pool_tie_get       (AfrpcPoolCore    *core,
@@ -668,11 +668,17 @@ void          afrpc_pool_tie_bind      (AfrpcPoolCore    *core,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_tie_settle    (AfrpcPoolCore    *core,
                                         AfrpcPoolTie     *tie);
+void          afrpc_pool_tie_hold      (AfrpcPoolTie     *tie,
+                                        AfrpcPoolMember  *member);
+void          afrpc_pool_tie_let_go    (AfrpcPoolTie     *tie,
+                                        AfrpcPoolMember  *member);
 AfrpcPoolLanes *afrpc_pool_tie_get_lanes (AfrpcPoolCore  *core,
                                           AfrpcPoolTie   *tie);
 AfrpcPoolMember *afrpc_pool_tie_get_member (AfrpcPoolTie *tie);
 void          afrpc_pool_tie_free      (AfrpcPoolTie     *tie);
 void          afrpc_pool_ties_break    (AfrpcPoolCore    *core,
+                                        AfrpcPoolMember  *member);
+gboolean      afrpc_pool_ties_release_all (AfrpcPoolCore *core,
                                         AfrpcPoolMember  *member);
 gboolean      afrpc_pool_ties_release  (AfrpcPoolCore    *core,
                                         AfrpcPoolMember  *member);

@@ -52,12 +52,16 @@ get_debt (AfrpcPoolMember        *member,
 
 static void
 runaway_clear (AfrpcPoolCore    *core,
+               AfrpcPoolMember  *member,
                AfrpcPoolRunaway *self)
 {
   AfrpcPoolTie *tie = g_steal_pointer (&self->tie);
 
-  if (tie != NULL)
-    afrpc_pool_tie_release (core, tie);
+  if (tie == NULL)
+    return;
+
+  afrpc_pool_tie_let_go (tie, member);
+  afrpc_pool_tie_release (core, tie);
 }
 
 /* Forgets those that have stopped. */
@@ -73,7 +77,7 @@ sort_out (AfrpcPoolMember *member)
       if (get_debt (member, runaway) != AFRPC_PEER_DEBT_NONE)
         *get (member, n++) = *runaway;
       else
-        runaway_clear (member->core, runaway);
+        runaway_clear (member->core, member, runaway);
     }
   g_array_set_size (member->runaways, n);
 }
@@ -84,7 +88,7 @@ afrpc_pool_runaway_forget (AfrpcPoolCore   *core,
                            AfrpcPoolMember *member)
 {
   for (guint i = 0; member->runaways != NULL && i < member->runaways->len; i++)
-    runaway_clear (core, get (member, i));
+    runaway_clear (core, member, get (member, i));
   g_clear_pointer (&member->runaways, g_array_unref);
   member->stale.serial = 0;
 }
@@ -108,7 +112,10 @@ afrpc_pool_runaway_note (AfrpcPoolJob *job)
     sort_out (member);
   member->is_haunted |= job == member->alone && member->core->config.backend == AFRPC_BACKEND_ASYNC;
   if (job->tie != NULL)
-    runaway.tie = afrpc_pool_tie_get (member->core, job->tie->key);
+    {
+      runaway.tie = afrpc_pool_tie_get (member->core, job->tie->key);
+      afrpc_pool_tie_hold (runaway.tie, member);
+    }
   g_array_append_val (member->runaways, runaway);
   afrpc_pool_core_want_at (member->core, &member->core->runaways_at, runaway.since + MOMENT_US);
 }
@@ -146,21 +153,6 @@ afrpc_pool_runaway_is_there (AfrpcPoolMember *member)
 
   g_clear_pointer (&member->runaways, g_array_unref);
   member->is_haunted = FALSE;
-
-  return FALSE;
-}
-
-/* The same of one that has a certain key. */
-gboolean
-afrpc_pool_runaway_has_tie (AfrpcPoolMember    *member,
-                            const AfrpcPoolTie *tie)
-{
-  if (!afrpc_pool_runaway_is_there (member))
-    return FALSE;
-
-  for (guint i = 0; i < member->runaways->len; i++)
-    if (get (member, i)->tie == tie)
-      return TRUE;
 
   return FALSE;
 }

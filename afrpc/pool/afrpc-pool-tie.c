@@ -39,8 +39,27 @@ bond_unref (AfrpcPoolBond *self)
   if (--self->ref_count > 0)
     return;
 
-  g_assert (self->lanes.n == 0 && self->held.n == 0);
+  g_assert (self->lanes.n == 0 && self->held.n == 0 && self->free.length == 0);
   g_free (self);
+}
+
+static void
+forget_free (AfrpcPoolTie *self)
+{
+  if (self->is_free)
+    g_queue_unlink (&self->bond->free, &self->free);
+  self->is_free = FALSE;
+}
+
+/* Another one, which has none of its calls, or none any more. It waits nowhere meanwhile. */
+static void
+set_bond (AfrpcPoolTie  *self,
+          AfrpcPoolBond *bond) /* (nullable) */
+{
+  forget_free (self);
+  g_clear_pointer (&self->bond, bond_unref);
+  self->bond = bond != NULL ? bond_ref (bond) : NULL;
+  self->n_held = 0;
 }
 
 /* Returns: (nullable): the bond, if it was not broken */
@@ -48,7 +67,7 @@ static AfrpcPoolBond *
 get_bond (AfrpcPoolTie *self)
 {
   if (self->bond != NULL && self->bond->member == NULL)
-    g_clear_pointer (&self->bond, bond_unref);
+    set_bond (self, NULL);
 
   return self->bond;
 }
@@ -80,26 +99,47 @@ leave_lanes (AfrpcPoolCore *core,
   self->state = AFRPC_POOL_TIE_AWAY;
 }
 
+/* Whether it waits where it does only as long as its member has some of its calls. */
 static gboolean
-holds (const AfrpcPoolJob *job)
+is_kept (const AfrpcPoolTie *self)
 {
-  return job->tie != NULL && job->pending.state == AFRPC_PENDING_OPEN;
+  return self->state == AFRPC_POOL_TIE_HELD || (self->state == AFRPC_POOL_TIE_LINE && self->bond->is_final);
+}
+
+/* @member, to whom it leads, has got one of its calls, or runs one that was given up. */
+void
+afrpc_pool_tie_hold (AfrpcPoolTie    *self,
+                     AfrpcPoolMember *member)
+{
+  if (self->bond != NULL && self->bond->member == member)
+    self->n_held++;
+}
+
+/* @member does not any more. Who waits for that is seen when it is looked at. */
+void
+afrpc_pool_tie_let_go (AfrpcPoolTie    *self,
+                       AfrpcPoolMember *member)
+{
+  if (self->bond == NULL || self->bond->member != member)
+    return;
+
+  g_assert (self->n_held > 0);
+  if (--self->n_held > 0 || self->is_free || !is_kept (self))
+    return;
+
+  self->is_free = TRUE;
+  g_queue_push_tail_link (&self->bond->free, &self->free);
 }
 
 /* Whether its member owes an outcome of a call of this key, or may run one that was given up: none overtakes those. */
 static gboolean
 is_held (AfrpcPoolTie *self)
 {
-  AfrpcPoolMember *member = get_bond (self)->member;
+  /* Those that have stopped are counted until they are sorted out. */
+  if (self->n_held > 0)
+    afrpc_pool_runaway_is_there (self->bond->member);
 
-  if (afrpc_pool_runaway_has_tie (member, self))
-    return TRUE;
-
-  for (GList *l = member->given.head; l != NULL; l = l->next)
-    if (((AfrpcPoolJob *) l->data)->tie == self && holds (l->data))
-      return TRUE;
-
-  return FALSE;
+  return self->n_held > 0;
 }
 
 /* Returns: where it is to wait. Its bond is what it has to be then. */
@@ -127,7 +167,7 @@ afrpc_pool_tie_settle (AfrpcPoolCore *core,
   if (self->bond != NULL && afrpc_pool_tie_get_member (self) == NULL)
     {
       leave_lanes (core, self);
-      g_clear_pointer (&self->bond, bond_unref);
+      set_bond (self, NULL);
     }
   state = find_state (self);
   if (state == self->state && state == AFRPC_POOL_TIE_LINE && self->lane.up == NULL && self->lane.left == NULL)
@@ -140,10 +180,7 @@ afrpc_pool_tie_settle (AfrpcPoolCore *core,
 
   afrpc_pool_lanes_join (afrpc_pool_tie_get_lanes (core, self), &self->lane);
   if (state != AFRPC_POOL_TIE_LONE && self->bond != NULL)
-    {
-      afrpc_pool_desk_serve_soon (self->bond->member);
-      self->bond->member->n_held = G_MAXUINT;
-    }
+    afrpc_pool_desk_serve_soon (self->bond->member);
 }
 
 /* From now on it leads to @member. Settle it then. */
@@ -156,18 +193,7 @@ afrpc_pool_tie_bind (AfrpcPoolCore   *core,
     return;
 
   leave_lanes (core, self);
-  g_clear_pointer (&self->bond, bond_unref);
-  self->bond = bond_ref (bond_get (member));
-}
-
-/* What waits for its member does so for anybody, or is held by nobody. */
-static void
-break_bond (AfrpcPoolCore *core,
-            AfrpcPoolBond *bond)
-{
-  afrpc_pool_lanes_take_all (&core->tied, &bond->lanes);
-  afrpc_pool_lanes_take_all (&core->tied, &bond->held);
-  bond->member = NULL;
+  set_bond (self, bond_get (member));
 }
 
 /* Nobody is led to @member any more: what waits for it does so for anybody. */
@@ -175,96 +201,100 @@ void
 afrpc_pool_ties_break (AfrpcPoolCore   *core,
                        AfrpcPoolMember *member)
 {
-  AfrpcPoolBond *bond = g_steal_pointer (&member->bond);
+  AfrpcPoolBond *bond;
 
+  /* It may get others of these keys: what has stopped is not to count as some of those. */
+  afrpc_pool_runaway_is_there (member);
+  bond = g_steal_pointer (&member->bond);
   if (bond == NULL)
     return;
 
-  break_bond (core, bond);
+  while (bond->free.head != NULL)
+    forget_free (bond->free.head->data);
+  afrpc_pool_lanes_take_all (&core->tied, &bond->lanes);
+  afrpc_pool_lanes_take_all (&core->tied, &bond->held);
+  bond->member = NULL;
   bond_unref (bond);
 }
 
-/* Marks one of those that a member holds. Returns: 1 if it was not marked before */
-static guint
-mark (AfrpcPoolCore *core,
-      AfrpcPoolTie  *self)
+/* It does not wait for its member any more. */
+static void
+release (AfrpcPoolCore *core,
+         AfrpcPoolTie  *self)
 {
-  if (self == NULL || self->mark == core->last_mark)
-    return 0;
-
-  self->mark = core->last_mark;
-
-  return 1;
+  leave_lanes (core, self);
+  set_bond (self, NULL);
+  afrpc_pool_tie_settle (core, self);
 }
 
-/* Marks those keys of which @member owes an outcome, or runs one that was given up. Returns: how many there are */
+/* The same of all of @lanes that are not held. Returns: how many */
 static guint
-mark_held (AfrpcPoolCore   *core,
-           AfrpcPoolMember *member)
+release_lanes (AfrpcPoolCore  *core,
+               AfrpcPoolLanes *lanes)
 {
+  AfrpcPoolLanes kept = { 0 };
+  AfrpcPoolLane *lane;
   guint n = 0;
 
-  core->last_mark++;
-  if (afrpc_pool_runaway_is_there (member))
-    for (guint i = 0; i < member->runaways->len; i++)
-      n += mark (core, g_array_index (member->runaways, AfrpcPoolRunaway, i).tie);
-  for (GList *l = member->given.head; l != NULL; l = l->next)
-    if (holds (l->data))
-      n += mark (core, ((AfrpcPoolJob *) l->data)->tie);
+  while ((lane = lanes->first) != NULL)
+    {
+      AfrpcPoolTie *self = (AfrpcPoolTie *) lane;
+
+      if (self->n_held == 0)
+        {
+          release (core, self);
+          n++;
+          continue;
+        }
+      afrpc_pool_lanes_leave (lanes, lane);
+      afrpc_pool_lanes_join (&kept, lane);
+    }
+  *lanes = kept;
 
   return n;
 }
 
-/* One that is held goes from the bond that is to be broken to the new one. */
-static void
-keep (AfrpcPoolCore *core,
-      AfrpcPoolTie  *self,
-      AfrpcPoolBond *old,
-      AfrpcPoolBond *bond)
+/* Of the jobs that wait for @member, only those do so any longer of whose keys it has others. TRUE: some wait for others. */
+gboolean
+afrpc_pool_ties_release_all (AfrpcPoolCore   *core,
+                             AfrpcPoolMember *member)
 {
-  AfrpcPoolTieState state;
+  AfrpcPoolBond *bond = member->bond;
 
-  if (self == NULL || self->bond != old)
-    return;
+  afrpc_pool_runaway_is_there (member);
 
-  state = self->state;
-  leave_lanes (core, self);
-  bond_unref (self->bond);
-  self->bond = bond_ref (bond);
-  if (state == AFRPC_POOL_TIE_AWAY)
-    return;
-
-  self->state = state;
-  afrpc_pool_lanes_join (afrpc_pool_tie_get_lanes (core, self), &self->lane);
+  return release_lanes (core, &bond->lanes) + release_lanes (core, &bond->held) > 0;
 }
 
-/* @member gets no more: of the jobs that wait for it, only those do so any longer of whose keys it has others. TRUE: some
- * wait for anybody. */
+/* The same of one that gets no more, and which some wait for. This is called often: only those are looked at of which it
+ * has had some since. */
 gboolean
 afrpc_pool_ties_release (AfrpcPoolCore   *core,
                          AfrpcPoolMember *member)
 {
-  const guint n_held = mark_held (core, member);
-  const guint n_before = core->tied.n;
-  AfrpcPoolBond *old = member->bond;
+  AfrpcPoolBond *bond = member->bond;
+  gboolean has_released = FALSE;
 
-  /* This is called often. */
-  if (n_held == member->n_held)
-    return FALSE;
+  if (!bond->is_final)
+    {
+      bond->is_final = TRUE;
+      return afrpc_pool_ties_release_all (core, member);
+    }
 
-  member->n_held = n_held;
-  bond_ref (old);
-  member->bond = NULL;
-  for (guint i = 0; member->runaways != NULL && i < member->runaways->len; i++)
-    keep (core, g_array_index (member->runaways, AfrpcPoolRunaway, i).tie, old, bond_get (member));
-  for (GList *l = member->given.head; l != NULL; l = l->next)
-    if (holds (l->data))
-      keep (core, ((AfrpcPoolJob *) l->data)->tie, old, bond_get (member));
-  break_bond (core, old);
-  bond_unref (old);
-  bond_unref (old);
+  afrpc_pool_runaway_is_there (member);
+  while (bond->free.head != NULL)
+    {
+      AfrpcPoolTie *self = bond->free.head->data;
 
-  return core->tied.n > n_before;
+      forget_free (self);
+      if (self->n_held > 0 || !is_kept (self))
+        continue;
+
+      release (core, self);
+      has_released = TRUE;
+    }
+
+  return has_released;
 }
 
 /* @member may not hold some of those keys any more whose first job has to be alone: they wait for somebody who has nothing. */
@@ -273,27 +303,18 @@ afrpc_pool_ties_look (AfrpcPoolCore   *core,
                       AfrpcPoolMember *member)
 {
   AfrpcPoolBond *bond = member->bond;
-  AfrpcPoolLanes before;
-  AfrpcPoolLane *lane;
 
   if (bond == NULL || bond->held.n == 0)
     return;
 
-  mark_held (core, member);
-  before = bond->held;
-  bond->held = (AfrpcPoolLanes) { 0 };
-  while ((lane = before.first) != NULL)
+  afrpc_pool_runaway_is_there (member);
+  while (bond->free.head != NULL)
     {
-      AfrpcPoolTie *self = (AfrpcPoolTie *) lane;
+      AfrpcPoolTie *self = bond->free.head->data;
 
-      afrpc_pool_lanes_leave (&before, lane);
-      if (self->mark == core->last_mark)
-        {
-          afrpc_pool_lanes_join (&bond->held, lane);
-          continue;
-        }
-      self->state = AFRPC_POOL_TIE_LONE;
-      afrpc_pool_lanes_join (&core->lone_tied, lane);
+      forget_free (self);
+      if (self->n_held == 0 && is_kept (self))
+        afrpc_pool_tie_settle (core, self);
     }
 }
 
@@ -319,7 +340,7 @@ afrpc_pool_tie_free (AfrpcPoolTie *self)
 {
   g_assert (self->state == AFRPC_POOL_TIE_AWAY);
   afrpc_pool_queue_clear (&self->lane.queue);
-  g_clear_pointer (&self->bond, bond_unref);
+  set_bond (self, NULL);
   g_free (self->key);
   g_free (self);
 }
@@ -335,7 +356,7 @@ afrpc_pool_tie_get (AfrpcPoolCore *core,
     {
       self = g_new0 (AfrpcPoolTie, 1);
       self->key = g_strdup (key);
-      self->loose.data = self;
+      self->loose.data = self->free.data = self;
       g_hash_table_insert (core->ties, self->key, self);
     }
   else if (self->n_jobs == 0)
