@@ -123,7 +123,7 @@ afrpc_pool_tie_let_go (AfrpcPoolTie    *self,
   if (self->bond == NULL || self->bond->member != member)
     return;
 
-  g_assert (self->n_held > 0);
+  g_return_if_fail (self->n_held > 0);
   if (--self->n_held > 0 || self->is_free || !is_kept (self))
     return;
 
