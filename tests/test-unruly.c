@@ -110,6 +110,25 @@ test_unruly_fork (void)
 }
 
 static void
+test_unruly_fork_later (void)
+{
+  g_test_summary ("A process that is forked by what an async function left to be done later ends as that returns");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    {
+      RawParent host;
+
+      if ((all_kinds[i] & RAW_ASYNC) == 0)
+        continue;
+
+      start (&host, all_kinds[i], NULL);
+      put_call (&host, 1, "fork-later", 0);
+      assert_text (&host, AFRPC_FRAME_EVENT, "'ended'");
+      assert_text (&host, AFRPC_FRAME_RESULT, "'the parent'");
+      assert_ends_well (&host, all_kinds[i]);
+    }
+}
+
+static void
 test_unruly_threads (void)
 {
   g_test_summary ("What another thread says is refused and freed, and the worker goes on; what that drops is answered");
@@ -314,6 +333,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/unruly/fork", test_unruly_fork);
+  g_test_add_func ("/unruly/fork-later", test_unruly_fork_later);
   g_test_add_func ("/unruly/threads", test_unruly_threads);
   g_test_add_func ("/unruly/nested", test_unruly_nested);
   g_test_add_func ("/unruly/close", test_unruly_close);

@@ -154,6 +154,9 @@ serve_source_prepare (GSource *source,
   AfrpcSession *session = self->session;
   GIOCondition events = 0;
 
+  /* What a function left to be done later may have forked as well, and this may be the process that was. */
+  if (g_main_depth () == 0)
+    afrpc_serve_end_stray (session);
   afrpc_session_finish_closed (session);
   if (session->held_back->len > 0 && afrpc_session_has_room (session))
     afrpc_session_send_held_back (session);

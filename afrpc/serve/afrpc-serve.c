@@ -93,8 +93,8 @@ parse_call (AfrpcSession      *self,
 }
 
 /* A process that a function has forked should have left it by exec or exit. */
-static void
-end_stray (AfrpcSession *self)
+void
+afrpc_serve_end_stray (AfrpcSession *self)
 {
   if (G_LIKELY (!self->is_stray))
     return;
@@ -115,7 +115,7 @@ run_sync (AfrpcSession    *self,
   self->current = call;
   result = self->funcs->call (self->host, function, args, &error);
   self->current = NULL;
-  end_stray (self);
+  afrpc_serve_end_stray (self);
   afrpc_session_answer (self, call, result, error);
 }
 
@@ -130,7 +130,7 @@ run_async (AfrpcSession    *self,
   self->invoked_serial = call->serial;
   self->funcs->invoke (self->host, function, call, args);
   self->invoked_serial = outer;
-  end_stray (self);
+  afrpc_serve_end_stray (self);
 }
 
 /* The same for each of many that the call that a sync function runs consists of: FALSE: the rest is not to be begun. */
@@ -140,7 +140,7 @@ afrpc_serve_begin_part (AfrpcSession *self)
   if (self->current == NULL)
     return FALSE;
 
-  end_stray (self);
+  afrpc_serve_end_stray (self);
   self->current->has_parts = TRUE;
   afrpc_transport_mark_part (&self->transport, self->current->serial);
 
@@ -154,7 +154,7 @@ afrpc_serve_save (AfrpcSession  *self,
                   gsize          size)
 {
   /* The memory is shared with a process that a function has forked, too. */
-  end_stray (self);
+  afrpc_serve_end_stray (self);
 
   return self->current != NULL && afrpc_transport_save (&self->transport, self->current->serial, data, size);
 }

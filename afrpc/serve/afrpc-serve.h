@@ -16,6 +16,7 @@ gboolean  afrpc_serve_begin_part   (AfrpcSession *session);
 gboolean  afrpc_serve_save         (AfrpcSession *session,
                                     gconstpointer data,
                                     gsize         size);
+void      afrpc_serve_end_stray    (AfrpcSession *session);
 void      afrpc_serve_block        (AfrpcSession *session);
 
 G_END_DECLS

@@ -160,6 +160,17 @@ nest (guint n)
     g_main_context_iteration (NULL, TRUE);
 }
 
+static gboolean
+fork_cb (gpointer data)
+{
+  AfrpcInvocation *invocation = data;
+  const gboolean is_child = fork_and_wait (afrpc_invocation_get_worker (invocation)) == 0;
+
+  afrpc_invocation_return_value (invocation, g_variant_new_string (is_child ? "the child" : "the parent"));
+
+  return G_SOURCE_REMOVE;
+}
+
 void
 unruly_async (AfrpcInvocation *invocation)
 {
@@ -173,6 +184,8 @@ unruly_async (AfrpcInvocation *invocation)
 
   if (g_str_equal (what, "keep"))
     g_ptr_array_add (kept, g_object_ref (invocation));
+  else if (g_str_equal (what, "fork-later"))
+    g_idle_add_full (G_PRIORITY_DEFAULT, fork_cb, g_object_ref (invocation), g_object_unref);
   else if (g_str_equal (what, "answer-all"))
     {
       answer_all ("answered");
