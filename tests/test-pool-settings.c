@@ -81,8 +81,15 @@ assert_all_configured (Case       *test,
   g_autoptr(GHashTable) pids = g_hash_table_new (NULL, NULL);
 
   wait_idle (test, n);
+  /* With a key each stays with its worker, however slow that is to begin it. */
   for (guint i = 0; i < n; i++)
-    calls[i] = start_act (test, "configuration", NULL);
+    {
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+      g_autofree char *key = g_strdup_printf ("%u", i);
+
+      afrpc_call_options_set_affinity (options, key);
+      calls[i] = start_act (test, "configuration", options);
+    }
   for (guint i = 0; i < n; i++)
     {
       g_autoptr(GVariant) value = wait_value (calls[i]);
