@@ -97,6 +97,7 @@ look_behind (AfrpcPoolMember *member,
 {
   const gboolean is_first = is_unbegun (member, running);
   const gboolean is_long = goes_on (member->core) && now - member->seen_since >= LONG_US;
+  const gboolean idles = has_idle (running->core, is_first);
 
   afrpc_pool_job_ref (running);
   /* What goes back comes before others, which are not to have its place. */
@@ -105,11 +106,11 @@ look_behind (AfrpcPoolMember *member,
       member->long_id = running->id;
       afrpc_pool_member_look (member);
     }
-  if (running->member == member && (is_long || has_idle (running->core, is_first)))
+  if (running->member == member && (is_long || idles))
     {
       if (take_back (member, running) && is_long)
         member->slow_id = running->id;
-      if (is_first)
+      if (is_first && idles)
         take_first_back (member, running);
     }
   afrpc_pool_job_unref (running);
