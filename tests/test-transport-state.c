@@ -269,8 +269,8 @@ test_transport_slices (void)
   g_test_summary ("A program writes much in slices, however fast that is read, and a worker all at once");
   for (AfrpcTransportSide side = AFRPC_TRANSPORT_PROGRAM; side <= AFRPC_TRANSPORT_WORKER; side++)
     {
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (size), size, TRUE,
-                                                                               g_free, NULL));
+      g_autoptr(GBytes) bytes = g_bytes_new_take (g_malloc0 (size), size);
+      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
       g_auto(AfrpcTransport) transport = { 0 };
       gsize before, longest = 0;
       AfrpcStep step;
