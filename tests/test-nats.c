@@ -634,7 +634,8 @@ test_nats_forked (void)
       alarm (20);
       use_inherited (&test, call);
       g_object_unref (idle);
-      exit (0);
+      /* With exit (), the address sanitizer would take for lost what threads had that are not here. */
+      _exit (0);
     }
 
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
