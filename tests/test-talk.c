@@ -68,7 +68,7 @@ arrive (AfrpcFrameKind  kind,
   g_autoptr(GVariant) sunk = value != NULL ? g_variant_ref_sink (value) : NULL;
   AfrpcWriter writer;
 
-  afrpc_writer_init (&writer);
+  afrpc_writer_init (&writer, G_MAXSIZE);
   afrpc_writer_put_value (&writer, kind, serial, sunk);
   g_clear_pointer (&arrived, g_byte_array_unref);
   arrived = g_byte_array_append (g_byte_array_new (), writer.data + writer.head, writer.tail - writer.head);

@@ -205,7 +205,7 @@ static AfrpcStep
 fake_flush (AfrpcTransport  *self,
             GError         **error)
 {
-  return afrpc_writer_flush (&self->writer, self->side != AFRPC_TRANSPORT_WORKER, self->out_fd, fake_send, error);
+  return afrpc_writer_flush (&self->writer, self->out_fd, fake_send, error);
 }
 
 static AfrpcStep
@@ -257,7 +257,7 @@ static AfrpcStep
 fake_flush_all (AfrpcTransport  *self,
                 GError         **error)
 {
-  return afrpc_writer_flush (&self->writer, self->side != AFRPC_TRANSPORT_WORKER, self->out_fd, fake_send_all, error);
+  return afrpc_writer_flush (&self->writer, self->out_fd, fake_send_all, error);
 }
 
 static void

@@ -53,7 +53,7 @@ afrpc_link_restart (AfrpcLink *self,
   if (self->rest == NULL)
     {
       self->rest = g_memdup2 (&self->transport.writer, sizeof self->transport.writer);
-      afrpc_writer_init (&self->transport.writer);
+      afrpc_writer_init (&self->transport.writer, self->rest->flush_max);
     }
   /* What is shared belongs to one worker for ever: somebody may have it. */
   afrpc_transport_restart (&self->transport, -1);

@@ -107,7 +107,7 @@ static AfrpcStep
 flush_pipe (AfrpcTransport  *self,
             GError         **error)
 {
-  return afrpc_writer_flush (&self->writer, self->side != AFRPC_TRANSPORT_WORKER, self->out_fd, send_to_pipe, error);
+  return afrpc_writer_flush (&self->writer, self->out_fd, send_to_pipe, error);
 }
 
 static void

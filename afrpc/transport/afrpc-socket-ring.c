@@ -313,7 +313,7 @@ flush_ring (AfrpcTransport  *self,
   if (!self->sends_by_ring && writer->is_midway)
     return afrpc_socket_funcs.flush (self, error);
 
-  afrpc_writer_begin_flush (writer, self->side != AFRPC_TRANSPORT_WORKER);
+  afrpc_writer_begin_flush (writer);
   self->ring->is_full = FALSE;
   if (!self->sends_by_ring)
     step = switch_over (self, error);

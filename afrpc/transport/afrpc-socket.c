@@ -166,7 +166,7 @@ static AfrpcStep
 flush_socket (AfrpcTransport  *self,
               GError         **error)
 {
-  return afrpc_writer_flush (&self->writer, self->side != AFRPC_TRANSPORT_WORKER, self->out_fd, afrpc_socket_send, error);
+  return afrpc_writer_flush (&self->writer, self->out_fd, afrpc_socket_send, error);
 }
 
 static void

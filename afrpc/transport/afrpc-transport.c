@@ -8,6 +8,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Bytes that a program writes at once: it may be read as fast as it writes, for as long as there is something. A worker has nothing
+ * else to do. */
+#define PROGRAM_FLUSH_MAX (2u << 20)
+
 /* Closes the connection; what has been received stays. */
 void
 afrpc_transport_disconnect (AfrpcTransport *self)
@@ -28,7 +32,7 @@ afrpc_transport_init (AfrpcTransport            *self,
   self->in_fd = self->out_fd = -1;
   self->side = side;
   afrpc_reader_init (&self->reader);
-  afrpc_writer_init (&self->writer);
+  afrpc_writer_init (&self->writer, side == AFRPC_TRANSPORT_PROGRAM ? PROGRAM_FLUSH_MAX : G_MAXSIZE);
   afrpc_transport_set_funcs (self, funcs);
 }
 

@@ -7,7 +7,6 @@
 
 #include "afrpc-error.h"
 
-#define FLUSH_MAX (2u << 20) /* bytes that a program writes at once: it may be read as fast as it writes, for as long as there is something */
 #define SIZE_KEPT 8192u /* bytes: a larger buffer is given back once it is empty */
 
 static void
@@ -168,13 +167,11 @@ afrpc_writer_gather (AfrpcWriter      *self,
   return TRUE;
 }
 
-/* A worker has nothing else to do. */
 void
-afrpc_writer_begin_flush (AfrpcWriter *self,
-                          gboolean     is_program)
+afrpc_writer_begin_flush (AfrpcWriter *self)
 {
   self->crowded = FALSE;
-  self->flush_left = is_program ? FLUSH_MAX : G_MAXSIZE;
+  self->flush_left = self->flush_max;
 }
 
 /* Leaves @max bytes of it, at most. */
@@ -221,14 +218,13 @@ afrpc_writer_sent (AfrpcWriter  *self,
 /* Has a stream of bytes taken from, by @send to @fd: as AfrpcTransportFuncs.flush. */
 AfrpcStep
 afrpc_writer_flush (AfrpcWriter          *self,
-                    gboolean              is_program,
                     int                   fd,
                     AfrpcWriterSendFunc   send,
                     GError              **error)
 {
   AfrpcWriterBatch batch;
 
-  afrpc_writer_begin_flush (self, is_program);
+  afrpc_writer_begin_flush (self);
   self->is_midway = TRUE;
   while (afrpc_writer_gather (self, &batch))
     {

@@ -38,6 +38,7 @@ begin (AfrpcWriter *self)
 {
   *self = (AfrpcWriter) {
     .guard_size = self->guard_size,
+    .flush_max = self->flush_max,
     .data = self->data,
     .allocated = self->allocated,
     .attachments = self->attachments,
@@ -48,9 +49,11 @@ begin (AfrpcWriter *self)
 }
 
 void
-afrpc_writer_init (AfrpcWriter *self)
+afrpc_writer_init (AfrpcWriter *self,
+                   gsize        flush_max)
 {
   memset (self, 0, sizeof *self);
+  self->flush_max = flush_max;
   begin (self);
 }
 

@@ -62,7 +62,8 @@ typedef struct
   guint guard_size;       /* bytes of the guard behind each frame: AFRPC_FRAME_GUARD_SIZE or 0 */
   gboolean crowded;       /* the kernel takes no more for a moment: descriptors, or anything at all */
   gboolean is_midway;     /* the last flush did not come to the end of what there was */
-  gsize flush_left;       /* bytes that this flush may write; 0: it has, and is to be gone on with at once */
+  gsize flush_max;        /* bytes that one flush may write */
+  gsize flush_left;       /* of these, in the last one; 0: it is to be gone on with at once */
 
   guint8 *data;
   gsize head;
@@ -99,7 +100,8 @@ typedef struct
 typedef gssize (* AfrpcWriterSendFunc) (int               fd,
                                         AfrpcWriterBatch *batch);
 
-void afrpc_writer_init    (AfrpcWriter *self);
+void afrpc_writer_init    (AfrpcWriter *self,
+                           gsize        flush_max);
 void afrpc_writer_restart (AfrpcWriter *self);
 void afrpc_writer_clear   (AfrpcWriter *self);
 
@@ -158,14 +160,12 @@ afrpc_writer_has_written (const AfrpcWriter *self,
 
 /* For a transport. */
 AfrpcStep afrpc_writer_flush   (AfrpcWriter          *self,
-                                gboolean              is_program,
                                 int                   fd,
                                 AfrpcWriterSendFunc   send,
                                 GError              **error);
 
 /* For one that does more with a batch than to send it. */
-void      afrpc_writer_begin_flush (AfrpcWriter      *self,
-                                    gboolean          is_program);
+void      afrpc_writer_begin_flush (AfrpcWriter      *self);
 void      afrpc_writer_cut     (AfrpcWriterBatch     *batch,
                                 gsize                 max);
 gboolean  afrpc_writer_gather  (AfrpcWriter          *self,
