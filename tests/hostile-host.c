@@ -5,7 +5,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -148,6 +150,8 @@ main (void)
   g_autoptr(GVariant) hello = g_variant_ref_sink (g_variant_new_parsed ("{'version': <uint32 1>, 'host': <'hostile'>}"));
   AfrpcFrame frame;
 
+  /* It stays for as long as it is let: until its program ends, if that fails. */
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
   afrpc_transport_init (&transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_WORKER);
   afrpc_transport_connect (&transport, SOCKET, SOCKET);
   afrpc_transport_put_value (&transport, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
