@@ -27,6 +27,52 @@ lock_all (gpointer thread)
   return NULL;
 }
 
+/* Returns: how a process ends that takes each lock once */
+static int
+fork_taking_all (void)
+{
+  const int pid = fork ();
+  int status;
+
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    {
+      alarm (WAIT_MAX_S);
+      for (guint i = 0; i < N_LOCKS; i++)
+        {
+          afrpc_fork_lock_lock (&locks[i]);
+          afrpc_fork_lock_unlock (&locks[i]);
+        }
+      _exit (0);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+
+  return status;
+}
+
+/* In a process of its own nobody has taken any before. */
+static void
+test_fork_lock_first (void)
+{
+  g_test_summary ("So they are if another thread takes its first one meanwhile");
+  for (guint i = 0; i < N_FORKS; i++)
+    {
+      const int pid = fork ();
+      int status;
+
+      g_assert_no_errno (pid);
+      if (pid == 0)
+        {
+          g_thread_unref (g_thread_new ("locks", lock_all, GUINT_TO_POINTER (i)));
+          for (guint j = 0; j < i % 8; j++)
+            g_thread_yield ();
+          _exit (fork_taking_all () == 0 ? 0 : 1);
+        }
+      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+      g_assert_cmpint (status, ==, 0);
+    }
+}
+
 static void
 test_fork_lock_free (void)
 {
@@ -36,24 +82,7 @@ test_fork_lock_free (void)
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("locks", lock_all, GUINT_TO_POINTER (i));
   for (guint i = 0; i < N_FORKS; i++)
-    {
-      const int pid = fork ();
-      int status;
-
-      g_assert_no_errno (pid);
-      if (pid == 0)
-        {
-          alarm (WAIT_MAX_S);
-          for (guint j = 0; j < N_LOCKS; j++)
-            {
-              afrpc_fork_lock_lock (&locks[j]);
-              afrpc_fork_lock_unlock (&locks[j]);
-            }
-          _exit (0);
-        }
-      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-      g_assert_cmpint (status, ==, 0);
-    }
+    g_assert_cmpint (fork_taking_all (), ==, 0);
   g_atomic_int_set (&is_over, TRUE);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
@@ -65,6 +94,7 @@ main (int   argc,
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/fork-lock/first", test_fork_lock_first);
   g_test_add_func ("/fork-lock/free", test_fork_lock_free);
 
   return g_test_run ();

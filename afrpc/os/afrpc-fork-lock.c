@@ -25,14 +25,19 @@ forked_cb (void)
   g_mutex_unlock (&known_lock);
 }
 
+/* Before anybody has a lock: who registered that while another thread forks would have one there that it does not know of. */
+static void __attribute__ ((constructor))
+register_fork_cbs (void)
+{
+  pthread_atfork (fork_cb, forked_cb, forked_cb);
+}
+
 static void
 get_known (AfrpcForkLock *self)
 {
   g_mutex_lock (&known_lock);
   if (!self->is_known)
     {
-      if (known == NULL)
-        pthread_atfork (fork_cb, forked_cb, forked_cb);
       self->next = known;
       known = self;
       g_atomic_int_set (&self->is_known, TRUE);
