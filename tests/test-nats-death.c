@@ -401,6 +401,96 @@ test_nats_death_of_nats (void)
   nats_server_clear (&nats);
 }
 
+/* What keeps the thread of nats.c that tells of connections. */
+typedef struct
+{
+  GMutex lock;
+  GCond cond;
+  gboolean is_kept;   /* guarded by lock */
+  gboolean is_let_go; /* guarded by lock */
+} Keeper;
+
+static void
+keep_cb (natsConnection *connection,
+         void           *data)
+{
+  Keeper *self = data;
+
+  g_mutex_lock (&self->lock);
+  self->is_kept = TRUE;
+  g_cond_broadcast (&self->cond);
+  while (!self->is_let_go)
+    g_cond_wait (&self->cond, &self->lock);
+  self->is_kept = FALSE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+keeper_init (Keeper     *self,
+             NatsServer *nats)
+{
+  natsOptions *options = NULL;
+  natsConnection *connection = NULL;
+
+  memset (self, 0, sizeof *self);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  g_assert_cmpint (natsOptions_Create (&options), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetURL (options, nats->url), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetClosedCB (options, keep_cb, self), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Connect (&connection, options), ==, NATS_OK);
+  natsOptions_Destroy (options);
+  natsConnection_Destroy (connection);
+  g_mutex_lock (&self->lock);
+  while (!self->is_kept)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+keeper_let_go (Keeper *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_let_go = TRUE;
+  g_cond_broadcast (&self->cond);
+  while (self->is_kept)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
+}
+
+static void
+test_nats_death_untold (void)
+{
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(GVariant) value = NULL;
+  Keeper keeper;
+  Fleet fleet;
+
+  g_test_summary ("That nobody serves is not believed before it is known that NATS was gone: who serves may be coming back");
+  fleet_init (&fleet, 1);
+  running = start_meeting (&fleet, TRUE);
+  wait_met (&fleet, 1);
+  waiting = call_start (fleet.caller, test_act ("return", g_variant_new_uint32 (7)));
+  keeper_init (&keeper, &fleet.nats);
+  g_assert_cmpint (kill (fleet.pids[0], SIGSTOP), ==, 0);
+  nats_server_kill (&fleet.nats, SIGKILL);
+  nats_server_start (&fleet.nats);
+  /* It asks who serves within a second of being connected again, which takes another one. */
+  iterate_for (2500);
+  g_assert_false (afrpc_call_is_settled (waiting));
+
+  keeper_let_go (&keeper);
+  g_assert_cmpint (kill (fleet.pids[0], SIGCONT), ==, 0);
+  meeting_let_go (&fleet.meeting);
+  value = wait_value (waiting);
+  g_assert_cmpuint (g_variant_get_uint32 (value), ==, 7);
+  fleet_clear (&fleet);
+}
+
 static void
 test_nats_death_long_gone (void)
 {
@@ -450,6 +540,7 @@ main (int    argc,
   g_test_add_func ("/nats-death/of-caller", test_nats_death_of_caller);
   g_test_add_func ("/nats-death/stopped-caller", test_nats_death_stopped_caller);
   g_test_add_func ("/nats-death/of-nats", test_nats_death_of_nats);
+  g_test_add_func ("/nats-death/untold", test_nats_death_untold);
   g_test_add_func ("/nats-death/long-gone", test_nats_death_long_gone);
 
   return g_test_run ();

@@ -16,6 +16,7 @@ subscription_unref (gpointer data)
     return;
 
   afrpc_nats_inbox_unref (self->inbox);
+  g_atomic_rc_box_release (self->n_reconnects);
   g_free (self->subject);
   g_free (self->queue);
   g_free (self);
@@ -34,6 +35,15 @@ afrpc_nats_command_free (gpointer data)
   g_free (self);
 }
 
+/* Whether the connection was made again, and whoever watches has still to be told: another thread of nats.c does that, which
+ * somebody else's callback may keep. */
+static gboolean
+is_untold (AfrpcNatsSubscription *self,
+           natsConnection        *connection)
+{
+  return afrpc_nats_link_count_reconnects (connection) != g_atomic_int_get (self->n_reconnects);
+}
+
 static void
 message_cb (natsConnection   *connection,
             natsSubscription *sub,
@@ -42,9 +52,17 @@ message_cb (natsConnection   *connection,
 {
   AfrpcNatsSubscription *self = data;
   const gboolean has_none = natsMsg_IsNoResponders (message);
-  AfrpcNatsItem *item = afrpc_nats_item_new (has_none ? AFRPC_NATS_ITEM_NO_RESPONDERS : AFRPC_NATS_ITEM_MESSAGE, self->tag,
-                                             natsMsg_GetSubject (message));
+  AfrpcNatsItem *item;
 
+  /* Others come back as well, and may be later. Once it is known that they may, they are asked again. */
+  if (has_none && is_untold (self, connection))
+    {
+      natsMsg_Destroy (message);
+      return;
+    }
+
+  item = afrpc_nats_item_new (has_none ? AFRPC_NATS_ITEM_NO_RESPONDERS : AFRPC_NATS_ITEM_MESSAGE, self->tag,
+                              natsMsg_GetSubject (message));
   /* A copy is aligned, and nobody has to give it back on a certain thread. */
   if (!has_none)
     {
@@ -268,6 +286,7 @@ afrpc_nats_link_subscribe (AfrpcNatsLink  *self,
   subscription->subject = g_strdup (subject);
   subscription->queue = g_strdup (queue);
   subscription->inbox = afrpc_nats_inbox_ref (inbox);
+  subscription->n_reconnects = g_atomic_rc_box_acquire (self->n_reconnects);
   command->kind = AFRPC_NATS_COMMAND_SUBSCRIBE;
   command->subscription = subscription;
   push_command (self, command);

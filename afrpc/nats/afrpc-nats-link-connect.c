@@ -99,11 +99,28 @@ take_connection (AfrpcNatsLink  *self,
     afrpc_nats_link_set_state (self, AFRPC_NATS_LINK_CONNECTED, NULL);
 }
 
+/* Returns: how often it was made again, as far as nats.c knows */
+gint
+afrpc_nats_link_count_reconnects (natsConnection *connection)
+{
+  natsStatistics *statistics = NULL;
+  uint64_t n = 0;
+
+  if (natsStatistics_Create (&statistics) == NATS_OK && natsConnection_GetStats (connection, statistics) == NATS_OK)
+    (void) natsStatistics_GetCounts (statistics, NULL, NULL, NULL, NULL, &n);
+  natsStatistics_Destroy (statistics);
+
+  return (gint) n;
+}
+
 static void
 reconnected_cb (natsConnection *connection,
                 void           *data)
 {
-  take_connection (data, connection);
+  AfrpcNatsLink *self = data;
+
+  take_connection (self, connection);
+  g_atomic_int_set (self->n_reconnects, afrpc_nats_link_count_reconnects (connection));
 }
 
 /* The last that is called. */

@@ -28,6 +28,7 @@ typedef struct
   char *subject;
   char *queue;            /* (nullable) */
   AfrpcNatsInbox *inbox;  /* (owned) */
+  gint *n_reconnects;     /* (owned): the link's */
   gboolean may_lose;      /* what comes while there is too much already */
   natsSubscription *sub;  /* (nullable) (owned), of the thread */
   gint ref_count;         /* atomic: of the list, and of nats.c while it may call */
@@ -95,6 +96,7 @@ struct _AfrpcNatsLink
   gint whole_max;            /* atomic: bytes of a message that goes at once */
   gint payload_max;          /* atomic: bytes of a message that NATS takes */
   gsize n_queued;            /* bytes of commands; guarded by lock */
+  gint *n_reconnects;        /* (owned), atomic: how many of them whoever watches has been told */
 
   /* Of the thread */
   natsConnection *connection; /* (nullable); of the pinger, too */
@@ -109,6 +111,7 @@ void          afrpc_nats_link_set_state      (AfrpcNatsLink     *self,
                                               AfrpcNatsLinkState state,
                                               GError            *error);
 gboolean      afrpc_nats_link_connect        (AfrpcNatsLink     *self);
+gint          afrpc_nats_link_count_reconnects (natsConnection  *connection);
 gpointer      afrpc_nats_link_thread         (gpointer           data);
 
 void          afrpc_nats_command_free        (gpointer           data);
