@@ -483,6 +483,8 @@ test_nats_death_untold (void)
   iterate_for (2500);
   g_assert_false (afrpc_call_is_settled (waiting));
 
+  /* However long it takes who serves to come back. */
+  g_object_set (fleet.caller, "no-servers-timeout-ms", 60000, NULL);
   keeper_let_go (&keeper);
   g_assert_cmpint (kill (fleet.pids[0], SIGCONT), ==, 0);
   meeting_let_go (&fleet.meeting);
