@@ -472,8 +472,8 @@ test_hostile_flood_map (void)
   g_test_summary ("So it has while a map is waited for, or the answers of all workers");
   pool = new_bounded (AFRPC_TYPE_POOL, hostile, "echo");
   afrpc_pool_set_max_workers (pool, 2);
-  /* Each is weighed, none of those that would replace them. */
-  afrpc_pool_set_cancel_grace_ms (pool, G_MAXINT);
+  /* Each is weighed, and none of those that would replace them. */
+  afrpc_pool_set_cancel_grace_ms (pool, 0);
   g_signal_connect (pool, "error", G_CALLBACK (test_ignore_cb), NULL);
   before = measure_memory ();
   map = afrpc_pool_map_variant (pool, g_variant_new_parsed ("[1, 2, 3, 4]"), NULL, NULL, 0);

@@ -462,6 +462,35 @@ keeper_let_go (Keeper *self)
 }
 
 static void
+count_message_cb (natsConnection   *connection,
+                  natsSubscription *subscription,
+                  natsMsg          *message,
+                  void             *n)
+{
+  natsMsg_Destroy (message);
+  g_atomic_int_inc ((gint *) n);
+}
+
+/* Iterates until all servers were asked so often for that call, or it has settled. One of them is asked just before, alone. */
+static void
+wait_asked (NatsServer *nats,
+            AfrpcCall  *call,
+            gint        n)
+{
+  natsConnection *connection = NULL;
+  natsSubscription *subscription = NULL;
+  gint n_asked = 0; /* atomic */
+
+  g_assert_cmpint (natsConnection_ConnectTo (&connection, nats->url), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Subscribe (&subscription, connection, NATS_SUBJECT ".all", count_message_cb, &n_asked), ==,
+                   NATS_OK);
+  while (g_atomic_int_get (&n_asked) < n && !afrpc_call_is_settled (call))
+    g_main_context_iteration (NULL, TRUE);
+  nats_unsubscribe (connection, subscription);
+  natsConnection_Destroy (connection);
+}
+
+static void
 test_nats_death_untold (void)
 {
   g_autoptr(AfrpcCall) running = NULL;
@@ -479,8 +508,8 @@ test_nats_death_untold (void)
   g_assert_cmpint (kill (fleet.pids[0], SIGSTOP), ==, 0);
   nats_server_kill (&fleet.nats, SIGKILL);
   nats_server_start (&fleet.nats);
-  /* It asks who serves within a second of being connected again, which takes another one. */
-  iterate_for (2500);
+  /* What NATS has said to the question before the last is there. */
+  wait_asked (&fleet.nats, waiting, 2);
   g_assert_false (afrpc_call_is_settled (waiting));
 
   /* However long it takes who serves to come back. */

@@ -16,7 +16,7 @@ subscription_unref (gpointer data)
     return;
 
   afrpc_nats_inbox_unref (self->inbox);
-  g_atomic_rc_box_release (self->n_reconnects);
+  g_atomic_rc_box_release (self->n_told);
   g_free (self->subject);
   g_free (self->queue);
   g_free (self);
@@ -41,7 +41,7 @@ static gboolean
 is_untold (AfrpcNatsSubscription *self,
            natsConnection        *connection)
 {
-  return afrpc_nats_link_count_reconnects (connection) != g_atomic_int_get (self->n_reconnects);
+  return afrpc_nats_link_count_reconnects (connection) != g_atomic_int_get (self->n_told);
 }
 
 static void
@@ -286,7 +286,7 @@ afrpc_nats_link_subscribe (AfrpcNatsLink  *self,
   subscription->subject = g_strdup (subject);
   subscription->queue = g_strdup (queue);
   subscription->inbox = afrpc_nats_inbox_ref (inbox);
-  subscription->n_reconnects = g_atomic_rc_box_acquire (self->n_reconnects);
+  subscription->n_told = g_atomic_rc_box_acquire (self->n_told);
   command->kind = AFRPC_NATS_COMMAND_SUBSCRIBE;
   command->subscription = subscription;
   push_command (self, command);

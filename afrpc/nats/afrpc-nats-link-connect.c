@@ -120,7 +120,7 @@ reconnected_cb (natsConnection *connection,
   AfrpcNatsLink *self = data;
 
   take_connection (self, connection);
-  g_atomic_int_set (self->n_reconnects, afrpc_nats_link_count_reconnects (connection));
+  g_atomic_int_set (self->n_told, afrpc_nats_link_count_reconnects (connection));
 }
 
 /* The last that is called. */

@@ -28,7 +28,7 @@ typedef struct
   char *subject;
   char *queue;            /* (nullable) */
   AfrpcNatsInbox *inbox;  /* (owned) */
-  gint *n_reconnects;     /* (owned): the link's */
+  gint *n_told;           /* (owned): the link's */
   gboolean may_lose;      /* what comes while there is too much already */
   natsSubscription *sub;  /* (nullable) (owned), of the thread */
   gint ref_count;         /* atomic: of the list, and of nats.c while it may call */
@@ -96,7 +96,7 @@ struct _AfrpcNatsLink
   gint whole_max;            /* atomic: bytes of a message that goes at once */
   gint payload_max;          /* atomic: bytes of a message that NATS takes */
   gsize n_queued;            /* bytes of commands; guarded by lock */
-  gint *n_reconnects;        /* (owned), atomic: how many of them whoever watches has been told */
+  gint *n_told;              /* (owned), atomic: reconnections that whoever watches has been told of */
 
   /* Of the thread */
   natsConnection *connection; /* (nullable); of the pinger, too */

@@ -21,7 +21,7 @@ afrpc_nats_link_unref (AfrpcNatsLink *self)
   afrpc_nats_settings_clear (&self->settings);
   g_clear_error (&self->error);
   g_free (self->url);
-  g_atomic_rc_box_release (self->n_reconnects);
+  g_atomic_rc_box_release (self->n_told);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
   g_cond_clear (&self->ping_cond);
@@ -141,7 +141,7 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
 
   afrpc_nats_forks_watch ();
   self->ref_count = 1;
-  self->n_reconnects = g_atomic_rc_box_new0 (gint);
+  self->n_told = g_atomic_rc_box_new0 (gint);
   self->n_forks = afrpc_nats_forks_get_n ();
   afrpc_nats_settings_copy (&self->settings, settings);
   g_mutex_init (&self->lock);
