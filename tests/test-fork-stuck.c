@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define N_MANY 300
-#define DISPATCH_US 100000 /* of the processor: each takes 10 ms at most, where nothing slows the machine down */
+#define MANY_ITERATIONS (10 * N_MANY) /* a loop that spins makes as many in no time */
 
 /* Returns: (transfer full): one that is stopped, and goes on if it is told to. Something may be forked before. */
 static AfrpcProcess *
@@ -331,23 +331,20 @@ test_stuck_pool (void)
     }
 }
 
-static gint64 longest_us;
+static guint n_iterations;
 
 static gboolean
 iterate (gboolean may_block)
 {
-  const gint64 start = test_get_cpu_us ();
-  const gboolean has_done = g_main_context_iteration (NULL, may_block);
+  g_assert_cmpuint (++n_iterations, <, MANY_ITERATIONS);
 
-  longest_us = MAX (longest_us, test_get_cpu_us () - start);
-
-  return has_done;
+  return g_main_context_iteration (NULL, may_block);
 }
 
 static void
 test_stuck_many (void)
 {
-  g_test_summary ("However many are killed, nothing of them is left, and the main loop is not held up");
+  g_test_summary ("However many are killed, nothing of them is left, and the main loop neither waits nor spins");
   for (guint end = 0; end < 3; end++)
     {
       AfrpcProcess *template = stuck_template_new ();
@@ -355,7 +352,7 @@ test_stuck_many (void)
       const guint n_fds = test_count_fds ();
       Watched *watched = g_new0 (Watched, N_MANY);
 
-      longest_us = 0;
+      n_iterations = 0;
       for (guint i = 0; i < N_MANY; i++)
         {
           g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
@@ -387,10 +384,7 @@ test_stuck_many (void)
       g_clear_object (&template);
       while (kill (pid, 0) == 0)
         iterate (TRUE);
-      g_test_message ("longest dispatch: %.1f ms of the processor", longest_us / 1000.);
-#if !defined (__SANITIZE_ADDRESS__) && !defined (__SANITIZE_THREAD__)
-      g_assert_cmpint (longest_us, <, DISPATCH_US);
-#endif
+      g_test_message ("%u iterations", n_iterations);
     }
 }
 
