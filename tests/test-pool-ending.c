@@ -99,7 +99,7 @@ test_pool_ending_closed (void)
 }
 
 static void
-test_pool_ending_never_ready (void)
+test_pool_ending_never_ready (gconstpointer is_configured)
 {
   g_autoptr(AfrpcProcess) template = template_new ();
   g_autoptr(AfrpcPoolWorker) worker = NULL;
@@ -116,6 +116,8 @@ test_pool_ending_never_ready (void)
   while (afrpc_pool_worker_get_pid (worker) == 0)
     g_main_context_iteration (NULL, TRUE);
   g_clear_object (&worker);
+  if (is_configured != NULL)
+    afrpc_pool_call_all_async (test.pool, test_act ("return", NULL), NULL, NULL, NULL, NULL);
   afrpc_caller_close (caller_of (&test));
   test_iterate_until (&test.destroyed);
   g_assert_cmpuint (n_killed, ==, 1);
@@ -177,7 +179,8 @@ main (int   argc,
 
   g_test_add_func ("/pool-ending/renewed", test_pool_ending_renewed);
   g_test_add_func ("/pool-ending/closed", test_pool_ending_closed);
-  g_test_add_func ("/pool-ending/never-ready", test_pool_ending_never_ready);
+  g_test_add_data_func ("/pool-ending/never-ready", NULL, test_pool_ending_never_ready);
+  g_test_add_data_func ("/pool-ending/never-configured", "configured", test_pool_ending_never_ready);
   g_test_add_func ("/pool-ending/blocking", test_pool_ending_blocking);
   g_test_add_func ("/pool-ending/killed", test_pool_ending_killed);
 

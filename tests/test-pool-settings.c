@@ -270,6 +270,18 @@ test_settings_hopeless (void)
   g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
   g_assert_error (afrpc_pool_get_failure (test.pool), G_FILE_ERROR, G_FILE_ERROR_NOENT);
   g_assert_false (afrpc_pool_call_all_sync (test.pool, configure ("a"), NULL, NULL, NULL));
+  /* Each has said why. */
+  while (test.errors->len < 3)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < 3; i++)
+    {
+      const GError *told = test.errors->pdata[i];
+
+      g_assert_error (told, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+      g_assert_nonnull (strstr (told->message, "'act'"));
+      g_assert_nonnull (strstr (told->message, ": what all workers are called with has failed: "));
+    }
+  g_ptr_array_set_size (test.errors, 0);
   g_assert_true (afrpc_pool_forget_call_all (test.pool, NULL, NULL));
   afrpc_pool_refresh (test.pool, NULL);
   assert_configured (&test, "");

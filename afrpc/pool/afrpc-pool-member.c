@@ -108,6 +108,16 @@ set_state (AfrpcPoolMember      *self,
     afrpc_pool_ending_begin (self);
 }
 
+/* Whether what it has is waited for. That is not what it is called with first, if it never serves anybody. */
+static gboolean
+has_to_finish (AfrpcPoolMember *self,
+               guint            load)
+{
+  const gboolean has_begun = self->state != AFRPC_POOL_MEMBER_STARTING || afrpc_peer_is_ready (self->peer);
+
+  return self->n_packing > 0 || (load > 0 && (has_begun || load > self->settings.length));
+}
+
 static AfrpcPoolMemberState
 find_state (AfrpcPoolMember *self,
             guint            load)
@@ -115,8 +125,8 @@ find_state (AfrpcPoolMember *self,
   if (afrpc_peer_is_over (self->peer) || self->state == AFRPC_POOL_MEMBER_GONE)
     return AFRPC_POOL_MEMBER_GONE;
   if (afrpc_peer_is_closed (self->peer) || self->was_stopped || self->is_leaving)
-    return (load > 0 || self->n_packing > 0) && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING
-                                                                                        : AFRPC_POOL_MEMBER_ENDING;
+    return has_to_finish (self, load) && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING
+                                                                                : AFRPC_POOL_MEMBER_ENDING;
   /* What it is called with first belongs to its start. */
   if (!afrpc_peer_is_ready (self->peer) ||
       (self->state == AFRPC_POOL_MEMBER_STARTING &&
@@ -443,6 +453,24 @@ error_cb (AfrpcCaller     *caller,
     afrpc_caller_emit_known_error (AFRPC_CALLER (pool), own, TRUE);
 }
 
+/* What it is called with first has failed, so that it never served anybody: its end alone does not say why. The pool may be
+ * gone then. */
+static void
+tell_unconfigured (AfrpcPoolMember *self)
+{
+  g_autoptr(AfrpcPool) pool = self->failure != NULL ? afrpc_weak_get (&self->core->pool) : NULL;
+  g_autofree char *name = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (pool == NULL || self->core->state == AFRPC_POOL_KILLED)
+    return;
+
+  name = afrpc_peer_describe (self->peer);
+  error = g_error_copy (self->failure);
+  g_prefix_error (&error, "%s: what all workers are called with has failed: ", name);
+  afrpc_caller_emit_known_error (AFRPC_CALLER (pool), error, TRUE);
+}
+
 /* Whoever is told may drop the pool. */
 static void
 tell_end (AfrpcPoolMember *self)
@@ -455,6 +483,8 @@ tell_end (AfrpcPoolMember *self)
 
   afrpc_exit_ref (exit);
   afrpc_pool_ending_tell (self);
+  if (self->core != NULL)
+    tell_unconfigured (self);
   if (self->core != NULL)
     afrpc_pool_emit_worker_ended (self->core, worker, exit);
   afrpc_exit_unref (exit);
