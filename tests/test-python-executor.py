@@ -21,6 +21,10 @@ import unittest
 import warnings
 import weakref
 
+import gi
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc
+
 import afrpc
 from afrpc import Executor
 from afrpc.executor import BrokenPool, WorkerLost
@@ -696,12 +700,19 @@ class Deaths(Case):
     def test_kill_workers(self):
         for end_them in Executor.kill_workers, Executor.terminate_workers:
             executor = self.make(max_workers=1)
-            futures = [executor.submit(wait_for, self.path("never")) for _ in range(5)]
-            self.wait_until(futures[0].running)
+            begun = self.path(str(len(os.listdir(self.folder))))
+            futures = [executor.submit(touch_and_wait, begun, self.path("never")) for _ in range(5)]
+            self.wait_until(lambda begun=begun: os.path.exists(begun))
             end_them(executor)
             for future in futures:
                 self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
                 self.assertEqual(str(future.exception()), "the workers were killed")
+            running, *others = [future.exception().__cause__ for future in futures]
+            self.assertIs(type(running), Afrpc.WorkerDied)
+            self.assertEqual(running.started, Afrpc.Started.YES)
+            for cause in others:
+                self.assertIs(type(cause), Afrpc.NotStarted)
+                self.assertEqual(cause.started, Afrpc.Started.NO)
             executor.shutdown()
 
     def test_callbacks_that_wait(self):

@@ -63,6 +63,7 @@ class Core:
         self.queue = collections.deque()
         self.maps = set()     # that have not been sent as a whole, or may come back in part
         self.failure = None   # why it is broken
+        self.is_killed = False
         self.is_closing = False
         self.is_woken = False
         self.is_over = False
@@ -279,7 +280,7 @@ class Core:
         if self.failure is None and self.pool.get_failure() is not None:
             self.set_failure("no worker can be started", error)
         if self.failure is not None:
-            return self.make_broken()
+            return self.make_broken(error if self.is_killed else None)  # some were running, others were not
         if error.matches(Afrpc.error_quark(), Afrpc.Error.DIED):
             name = getattr(task.function, "__qualname__", None) or get_repr(task.function)
             lost = WorkerLost(f"the worker that ran {name} is lost: {error.message}")
@@ -317,9 +318,9 @@ class Core:
             self.failure = failure
         self.loop.forget_template()  # which may be why
 
-    def make_broken(self):
+    def make_broken(self, cause=None):
         error = BrokenPool(str(self.failure))
-        error.__cause__ = self.failure.__cause__
+        error.__cause__ = cause or self.failure.__cause__
         return error
 
     def fail_all(self):
@@ -333,7 +334,10 @@ class Core:
 
     def kill(self):
         if self.failure is None:
-            self.set_failure("the workers were killed", NotStarted("the workers were killed"))
+            self.is_killed = True
+            never = NotStarted("the workers were killed")
+            _errors.tell_started(never, Afrpc.Started.NO)
+            self.set_failure("the workers were killed", never)
         if self.pool is not None:
             self.pool.kill()
         self.pump()
