@@ -445,6 +445,8 @@ runTests({
         assert(!message.includes('slash'), message);
         await assertError(makeProxy('missing').invoke(), E, E.FUNCTION, 'there is no function \'missing\' in ', WORKER);
         await assertError(makeProxy('toString').invoke(), E, E.FUNCTION, 'there is no function');
+        await assertError(new Afrpc.Proxy({process: Afrpc.Process.new_exec('gjs'), function: 'f'}).invoke(), E, E.FUNCTION,
+            'there is no function \'f\', and no module was loaded');
         await assertError(makeProxy('notAFunction').invoke(), E, E.FUNCTION, '\'notAFunction\' is not a function');
     },
 

@@ -304,7 +304,7 @@ test_process_bad_function (void)
                 "'not_a_function' in");
   assert_fails (test_process_new (), "not_a_function", 0, NULL, AFRPC_ERROR_FUNCTION, "is a variable, and no function");
   assert_fails (test_process_new (), "afrpc_info_echo", 0, NULL, AFRPC_ERROR_FUNCTION, "is a variable, and no function");
-  assert_fails (afrpc_process_new_exec (NULL), "f", 0, NULL, AFRPC_ERROR_FUNCTION, "modules that were loaded");
+  assert_fails (afrpc_process_new_exec (NULL), "f", 0, NULL, AFRPC_ERROR_FUNCTION, ", and no module was loaded");
 
   process = test_process_new ();
   afrpc_process_eval (process, "code", NULL);

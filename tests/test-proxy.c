@@ -400,7 +400,9 @@ test_proxy_in_use (void)
 {
   g_auto(Watched) watched = { 0 };
   g_auto(Watched) refused = { 0 };
-  AfrpcProxy *second;
+  g_auto(Watched) of_fork = { 0 };
+  g_autoptr(AfrpcProcess) forked = NULL;
+  AfrpcProxy *second, *third;
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
 
@@ -415,6 +417,11 @@ test_proxy_in_use (void)
   result = afrpc_caller_call_sync (AFRPC_CALLER (second), NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
   g_assert_true (afrpc_proxy_is_closed (second));
+  forked = afrpc_process_fork (afrpc_proxy_get_process (watched.proxy));
+  third = afrpc_proxy_new (forked, "echo");
+  watch_init (&of_fork, third);
+  test_assert_call_fails (third, NULL, AFRPC_ERROR, AFRPC_ERROR_IN_USE, " running 'act' of '");
+  watch_end (&of_fork);
   afrpc_caller_close (AFRPC_CALLER (second));
   afrpc_caller_kill (AFRPC_CALLER (second));
   watch_end (&refused);

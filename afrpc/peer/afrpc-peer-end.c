@@ -241,9 +241,11 @@ new_call_error (AfrpcPeer    *self,
   const char *function = afrpc_peer_find_function (self, number);
   GError *error;
 
-  /* It was killed while its template made it, which had done that already, as far as anybody knows. */
+  /* Nobody has heard that it was ready, and it has begun calls all the same: it was killed while its template made it, or
+   * somebody else has read what it said. */
   if (started != AFRPC_STARTED_NO && g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED))
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "the process was killed while it was being started");
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "it may have been begun, and nobody heard that the process was ready: %s",
+                        failure->message);
   if (started != AFRPC_STARTED_NO)
     return function != NULL ? new_failure_of (self, function) : g_error_copy (failure);
 

@@ -219,10 +219,15 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   /* Until it is known how that was started. */
   afrpc_birth_inherit (&peer->birth, &template->birth);
 
-  if (template->talk.role != AFRPC_ROLE_NONE)
-    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "%s cannot be forked any more",
-                 template->talk.role == AFRPC_ROLE_HANDED_OVER ? "a process that was handed over"
-                                                               : "a process that runs a function");
+  if (template->talk.role == AFRPC_ROLE_HANDED_OVER)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that was handed over cannot be forked any more");
+  else if (template->talk.role != AFRPC_ROLE_NONE)
+    {
+      g_autofree char *name = afrpc_birth_describe (&template->birth);
+
+      g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "%s: the process runs a function, and cannot be forked any more",
+                   name);
+    }
   else if (is_hopeless (template))
     {
       error = g_error_copy (template->talk.failure);
