@@ -112,6 +112,16 @@ class Languages(unittest.TestCase):
         self.assertEqual(caller.invoke_sync("text"), ("text",))
         caller.close_sync()
 
+    def test_ranges(self):
+        """A number out of the range of a property is a ValueError."""
+        connection = AfrpcNats.Connection.new(self.nats.url)
+        needed = {"connection": connection, "subject": "languages"}
+        for thing, given, name in ((AfrpcNats.Connection, {}, "connect_timeout_ms"), (AfrpcNats.Caller, needed, "max_calls_queued"),
+                                   (AfrpcNats.Server, needed, "beat_ms")):
+            for value in 0, 2**32:
+                with self.subTest(name), self.assertRaisesRegex(ValueError, f"^'{name}' has to be between 10? and .*not {value}$"):
+                    thing(**given, **{name: value})
+
     def test_await(self):
         async def call():
             async with self.new_caller() as caller:

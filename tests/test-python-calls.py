@@ -426,18 +426,20 @@ class Options(unittest.TestCase):
         pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="echo")
         self.addCleanup(pool.kill)
         for option, value, error, words in (
-                ("timeout_ms", "x", TypeError, "an int, not of type str"), ("timeout_ms", -1, OverflowError, "between 0 and"),
-                ("timeout_ms", 1.5, TypeError, "an int, not of type float"), ("timeout_ms", 1 << 70, OverflowError, "between"),
+                ("timeout_ms", "x", TypeError, "an int, not of type str"), ("timeout_ms", -1, ValueError, "between 0 and"),
+                ("timeout_ms", 1.5, TypeError, "an int, not of type float"), ("timeout_ms", 1 << 70, ValueError, "between"),
+                ("timeout_ms", 1 << 31, ValueError, "between 0 and 2147483647, not 2147483648"),
+                ("execution_timeout_ms", -5, ValueError, "between 0 and 4294967295, not -5"),
                 ("execution_timeout_ms", "x", TypeError, "an int"), ("signature", 5, TypeError, "a str, not of type int"),
                 ("cancellable", 5, TypeError, "a Gio.Cancellable"), ("fds", 5, TypeError, "a list"),
                 ("fds", ["x"], TypeError, "numbers of file descriptors"), ("fds", [-1], ValueError, "-1"),
                 ("label", 5, TypeError, "a str"), ("label", "\udc00", ValueError, "surrogates"),
                 ("function", b"x", TypeError, "a str, not of type bytes"), ("affinity", [], TypeError, "a str"),
-                ("priority", "x", TypeError, "an int"), ("priority", 1 << 40, OverflowError, "between -"),
+                ("priority", "x", TypeError, "an int"), ("priority", 1 << 40, ValueError, "between -"),
                 ("metadata", 5, TypeError, "type int cannot be sent as 'a{sv}'"),
                 ("metadata", {"a": object()}, TypeError, "key 'a': a value of type object"),
                 ("on_progress", 5, TypeError, "callable"), ("progress_mode", "x", TypeError, "an int"),
-                ("progress_mode", 99, OverflowError, "between 0 and 1"), ("callback", 5, TypeError, "callable"),
+                ("progress_mode", 99, ValueError, "between 0 and 1"), ("callback", 5, TypeError, "callable"),
                 ("result_fds", 5, TypeError, "a list")):
             for function in proxy, proxy.invoke_sync:
                 if option == "result_fds" and function is proxy or \
@@ -830,7 +832,7 @@ class NotSent(unittest.TestCase):
                             ({"metadata": {"a": object()}}, TypeError), ({"fds": [9999]}, GLib.Error),
                             ({"fds": [object()]}, TypeError), ({"fds": 3}, TypeError), ({"fds": [-1]}, ValueError),
                             ({"cancellable": 5}, TypeError), ({"timeout_ms": "x"}, TypeError), ({"callback": 5}, TypeError),
-                            ({"on_progress": 5}, TypeError), ({"progress_mode": 7}, OverflowError), ({"result_fds": 5}, TypeError)):
+                            ({"on_progress": 5}, TypeError), ({"progress_mode": 7}, ValueError), ({"result_fds": 5}, TypeError)):
             for call in proxy, proxy.invoke_sync:
                 with self.subTest(wrong, call=call), self.assertRaises(kind if call is proxy else Exception) as caught:
                     call(1, **wrong)

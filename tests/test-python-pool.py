@@ -520,6 +520,39 @@ class PoolTest(unittest.TestCase):
         for caller in pool, proxy:
             caller.kill()
 
+    def test_ranges(self):
+        """A number out of the range of a property is a ValueError that says so, however it is given, and changes nothing."""
+        process = Afrpc.Process.new_exec(None)
+        of_callers = {"process": process, "function": "echo"}
+        pool = Afrpc.Pool(**of_callers)
+        proxy = Afrpc.Proxy(process=process.fork(), function="echo")
+        self.addCleanup(pool.kill)
+        self.addCleanup(proxy.kill)
+        for thing, needed in (pool, of_callers), (proxy, of_callers), (Afrpc.CallOptions(), {}), (process, {"host": "python"}):
+            ranged = [spec for spec in thing.list_properties()
+                      if hasattr(spec, "minimum") and spec.flags & GObject.ParamFlags.WRITABLE]
+            self.assertGreater(len(ranged), 1)
+            for spec in ranged:
+                name = spec.name.replace("-", "_")
+                words = f"^'{name}' has to be between {spec.minimum} and {spec.maximum}, not "
+                before = thing.get_property(name) if spec.flags & GObject.ParamFlags.READABLE else None
+                for value in spec.minimum - 1, spec.minimum - 0.5, spec.maximum + 1, -2**70, 2**70, float("nan"):
+                    with self.subTest(f"{type(thing).__name__}({name}={value})"):
+                        with self.assertRaisesRegex(ValueError, words):
+                            type(thing)(**needed, **{name: value})
+                        with self.assertRaisesRegex(ValueError, words):
+                            thing.set_property(spec.name, value)
+                        setter = getattr(thing, f"set_{name}", None)
+                        if setter is not None:
+                            with self.assertRaisesRegex(ValueError, words):
+                                setter(value)
+                if before is not None:
+                    self.assertEqual(thing.get_property(name), before)
+        with self.assertRaisesRegex(ValueError, "^'load' has"):
+            pool.set_load(load=0)
+        with self.assertRaises(TypeError):
+            pool.set_load("5")
+
     def test_wrong(self):
         with self.assertRaises(TypeError):
             import afrpc._proxy

@@ -540,13 +540,6 @@ class Preparing(Case):
                     with self.subTest(name), self.assertRaisesRegex(RuntimeError, "before it is started"):
                         getattr(template, name)(*args)
                 template.require("os")
-        pool = Afrpc.Pool(process=template, function="echo")
-        for name in "load", "max_failures", "max_calls_queued":
-            with self.assertRaisesRegex(ValueError, f"set_{name}.. takes 1 to [0-9]+, not 0"):
-                getattr(pool, f"set_{name}")(0)
-        with self.assertRaisesRegex(ValueError, "not 65537"):
-            pool.set_max_workers(65537)
-        pool.kill()
 
     def test_run_fails(self):
         process = self.process().eval("def run(fd, *args): open('/nofile')")

@@ -38,8 +38,8 @@ afrpc_python_option_get_number (const char *name,
   if (overflow == 0 && *number >= min && *number <= max)
     return TRUE;
 
-  PyErr_Format (PyExc_OverflowError, "the option '%s' has to be between %lld and %lld", name, (long long) min,
-                (long long) max);
+  PyErr_Format (PyExc_ValueError, "the option '%s' has to be between %lld and %lld, not %S", name, (long long) min,
+                (long long) max, object);
   return FALSE;
 }
 

@@ -406,9 +406,9 @@ afrpc_python_make_options (const AfrpcPythonOptions  *options,
     {
       gint64 timeout_ms;
 
-      if (!afrpc_python_option_get_number ("timeout_ms", options->timeout_ms, 0, G_MAXINT64, &timeout_ms))
+      if (!afrpc_python_option_get_number ("timeout_ms", options->timeout_ms, 0, G_MAXINT, &timeout_ms))
         return FALSE;
-      afrpc_call_options_set_timeout_ms (self, MIN (timeout_ms, G_MAXINT));
+      afrpc_call_options_set_timeout_ms (self, timeout_ms);
     }
   if (options->progress != Py_None)
     {

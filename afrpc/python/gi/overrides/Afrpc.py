@@ -344,25 +344,48 @@ def _is_given_up(error):
     return error is not None
 
 
-def _check_range(name, value, property):
-    """What the library would only complain of; what is no number of its type, PyGObject refuses."""
-    if isinstance(value, int) and 0 <= value <= GLib.MAXUINT and not property.minimum <= value <= property.maximum:
-        raise ValueError(f"{name}() takes {property.minimum} to {property.maximum}, not {value}")
+def _check_range(cls, name, *values):
+    """What a property is to be: of a number out of its range the library would only complain, and PyGObject names that of its
+    type. What is no number, PyGObject refuses."""
+    property = cls.find_property(name)
+    if not hasattr(property, "minimum"):
+        return
+    for value in values:
+        try:
+            fits = property.minimum <= value <= property.maximum
+        except TypeError:
+            continue
+        if not fits:
+            raise ValueError(f"{property.name.replace('-', '_')!r} has to be between {property.minimum} and {property.maximum}, "
+                             f"not {value}")
+
+
+class _Ranged:
+    """What is made with properties that have to be in their ranges."""
+    def __init__(self, *args, **kwargs):
+        for name, value in kwargs.items():
+            _check_range(type(self), name, value)
+        super().__init__(*args, **kwargs)
+
+    def set_property(self, name, value):
+        """Sets a property; see GObject.Object.set_property()."""
+        _check_range(type(self), name, value)
+        super().set_property(name, value)
 
 
 def _guard(cls, names):
-    """Has methods that introspection brings check the thread first; those that set something return the object then."""
+    """Has methods that introspection brings check the thread first; those that set something check that, too, and return the
+    object."""
     def guard(name):
         method = getattr(cls, name)
 
         is_setter = name.startswith("set_")
-        property = cls.find_property(name[4:].replace("_", "-")) if is_setter else None
 
         @functools.wraps(method)
         def guarded(self, *args, **kwargs):
             _check_caller(self)
-            if property is not None and args:
-                _check_range(name, args[0], property)
+            if is_setter:
+                _check_range(cls, name[4:], *args, *kwargs.values())
             result = method(self, *args, **kwargs)
             return self if is_setter else result
 
@@ -422,7 +445,7 @@ def _choose_serialiser(serialiser):
     return found
 
 
-class _Callable:
+class _Callable(_Ranged):
     """What a proxy and a pool have besides what introspection says."""
     _hooks = None
     _other_host = None  # of some process that is none of Python
@@ -806,7 +829,7 @@ def _get_default(spec):
     return spec.get_default_value() if hasattr(spec, "get_default_value") else spec.default_value
 
 
-class CallOptions(Afrpc.CallOptions):
+class CallOptions(_Ranged, Afrpc.CallOptions):
     def __repr__(self):
         said = [(spec.name.replace("-", "_"), self.get_property(spec.name)) for spec in self.list_properties()
                 if self.get_property(spec.name) != _get_default(spec)]
@@ -818,6 +841,7 @@ def _chain_options(name):
 
     @functools.wraps(setter)
     def chained(self, *args):
+        _check_range(CallOptions, name[4:], *args)
         setter(self, *args)
         return self
 
@@ -884,7 +908,7 @@ def _set_default_interpreter():
     GLib.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
 
 
-class Process(Afrpc.Process):
+class Process(_Ranged, Afrpc.Process):
     _interpreter = ()  # what the host finds in its environment, whatever else that is: variables with their values
 
     def __init__(self, *args, python=None, **kwargs):

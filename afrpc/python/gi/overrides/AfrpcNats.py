@@ -6,7 +6,7 @@ from gi.overrides import override
 
 gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc  # noqa: E402 # whose overrides have what is shared
-from gi.overrides.Afrpc import _Callable, _wait  # noqa: E402
+from gi.overrides.Afrpc import _Callable, _Ranged, _wait  # noqa: E402
 
 from afrpc import Tagged  # noqa: E402
 
@@ -63,7 +63,7 @@ class Caller(_Callable, AfrpcNats.Caller):
 Caller = override(Caller)
 
 
-class Connection(AfrpcNats.Connection):
+class Connection(_Ranged, AfrpcNats.Connection):
     def close_async(self, cancellable=None, callback=None, *user_data):
         """Closes the connection; without a callback returns a PendingCall to be awaited."""
         if callback is not None:
@@ -74,7 +74,7 @@ class Connection(AfrpcNats.Connection):
 Connection = override(Connection)
 
 
-class Server(AfrpcNats.Server):
+class Server(_Ranged, AfrpcNats.Server):
     def stop_async(self, cancellable=None, callback=None, *user_data):
         """Stops once the calls that there are have their outcomes; without a callback returns a PendingCall to be awaited."""
         if callback is not None:
