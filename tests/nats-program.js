@@ -167,6 +167,18 @@ runTests({
         }
     },
 
+    ranges() {
+        const caller = makeCaller('languages');
+        const needed = {connection: shared, subject: 'languages'};
+
+        for (const [Class, properties, name, value] of [
+            [AfrpcNats.Connection, {}, 'connect_timeout_ms', 0], [AfrpcNats.Caller, needed, 'max_calls_queued', 0],
+            [AfrpcNats.Server, {...needed, caller}, 'beat_ms', 9],
+        ])
+            assertThrows(() => new Class({...properties, [name]: value}), RangeError, `'${name}'`, `not ${value}`);
+        caller.kill();
+    },
+
     async served() {
         const caller = makeCaller('languages');
 

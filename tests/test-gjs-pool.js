@@ -191,8 +191,9 @@ runTests({
         const error = await getError(collect(pool.map([1, 2, () => {}, 3])));
 
         assert(error instanceof TypeError, `what cannot be sent is ${error}`);
-        for (const wrong of [[5], [[1], {load: 3}], [[1], {onProgress: () => {}}], [[1], null], [[1], {timeoutMs: -1}]])
+        for (const wrong of [[5], [[1], {load: 3}], [[1], {onProgress: () => {}}], [[1], null], [[1], {timeoutMs: '5'}]])
             assertThrows(() => pool.map(...wrong), TypeError);
+        assertThrows(() => pool.map([1], {timeoutMs: -1}), RangeError, "the option 'timeoutMs'");
         assertThrows(() => pool.map(later([1])), TypeError, 'a map takes no asynchronous iterable', 'invoke ()');
         pool.close();
         await assertError(collect(pool.map([1])), E, E.CLOSED);
@@ -360,6 +361,50 @@ runTests({
             Gio.IOErrorEnum, Gio.IOErrorEnum.TIMED_OUT);
         await pool.invokeWith(SIGNATURE, 'return', number(7));
         await pool.close_async(null);
+    },
+
+    // A number is in the range of its property, however that is set, or nothing is changed.
+    ranges() {
+        const process = Afrpc.Process.new_exec('gjs');
+        const needed = {process, function: 'f'};
+        const pool = new Afrpc.Pool(needed);
+        const proxy = new Afrpc.Proxy({process: process.fork(), function: 'f'});
+
+        for (const [object, properties, name, min, max] of [
+            [pool, needed, 'load', 1, 65536], [pool, needed, 'max_workers', 0, 65536], [pool, needed, 'call_timeout_ms', 0, 2 ** 32 - 1],
+            [pool, needed, 'max_memory_growth', 0, 2n ** 64n - 1n], [pool, needed, 'max_message_size', 1, 2n ** 63n - 1n],
+            [proxy, needed, 'max_calls_queued', 1, 2 ** 32 - 1], [new Afrpc.CallOptions(), {}, 'timeout_ms', -1, 2 ** 31 - 1],
+            [new Afrpc.CallOptions(), {}, 'priority', -(2 ** 31), 2 ** 31 - 1], [process, {host: 'gjs'}, 'fd', -1, 2 ** 31 - 1],
+        ]) {
+            const camelCase = name.replace(/_./g, part => part[1].toUpperCase());
+            const aliases = [name, name.replaceAll('_', '-'), camelCase];
+            const range = `'${name}' has to be an integer between ${min} and ${max}, not `;
+            const before = object[name];
+            const values = [min - 1, typeof max === 'bigint' ? max + 1n : max + 1, min + 0.5, NaN, Infinity];
+
+            for (const value of values) {
+                for (const alias of aliases)
+                    assertThrows(() => new object.constructor({...properties, [alias]: value}), RangeError, range + value);
+            }
+            for (const value of ['2x', null, true])
+                assertThrows(() => new object.constructor({...properties, [name]: value}), TypeError, `'${name}' has to be a number`);
+            if (name === 'max_message_size' || name === 'fd') // are said when an object is made
+                continue;
+            for (const alias of aliases) {
+                for (const value of values)
+                    assertThrows(() => (object[alias] = value), RangeError, range + value);
+                assertThrows(() => (object[alias] = '2x'), TypeError, "not the string '2x'");
+            }
+            assertThrows(() => object[`set_${name}`](min - 1), RangeError, range);
+            assertThrows(() => object[`set_${name}`]('2x'), TypeError, "not the string '2x'");
+            assertEqual(object[name], before, `the ${name}`);
+            object[camelCase] = 5;
+            assertEqual(object[name], 5, `the ${name}`);
+            object[`set_${name}`](6);
+            assertEqual(object[name], 6, `the ${name}`);
+        }
+        pool.kill();
+        proxy.kill();
     },
 
     noProcess() {

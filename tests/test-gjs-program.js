@@ -89,16 +89,31 @@ runTests({
     async options() {
         const proxy = makeCProxy();
         const bad = [
-            {timeout_ms: 5}, {signatur: '(i)'}, {toString: 1}, {timeoutMs: -1}, {timeoutMs: 1.5}, {timeoutMs: '5'},
+            {timeout_ms: 5}, {signatur: '(i)'}, {toString: 1}, {timeoutMs: '5'},
             {signature: 5}, {onProgress: 'x'}, {cancellable: {}}, {fds: ['x']}, {fds: [-1]}, {bytesAsText: 1},
             {progressMode: 'ALL'}, {progressMode: 77}, {progressMode: 2}, {progressMode: -1},
-            {executionTimeoutMs: '1'}, {label: 5}, {metadata: 5}, {metadata: {x: () => 1}}, {priority: 0.5}, {idempotent: 1}, {waitForRoom: 1},
+            {executionTimeoutMs: '1'}, {label: 5}, {metadata: 5}, {metadata: {x: () => 1}}, {priority: '1'}, {idempotent: 1}, {waitForRoom: 1},
             {affinity: 1}, {function: 1}, {fds: new Gio.Cancellable()}, 'x', null, undefined, 5,
         ];
 
         for (const options of bad)
             assert(await getError(proxy.invokeWith(options, 'x')) instanceof TypeError, toText(options));
-        assert((await getError(proxy.invokeWith({timeoutMs: '5'}, 'x'))).message.startsWith("the string '5' is no value"), 'of a string');
+        for (const [option, value] of [['timeoutMs', '5'], ['label', 5]])
+            assert((await getError(proxy.invokeWith({[option]: value}, 'x'))).message.includes(`'${option}'`), `the name of ${option}`);
+
+        const TO_INT32 = 'between -2147483648 and 2147483647';
+        for (const [option, value, range] of [
+            ['timeoutMs', -1, 'between 0 and 2147483647'], ['timeoutMs', 2 ** 31, 'between 0 and 2147483647'],
+            ['timeoutMs', 1.5, 'an integer'], ['executionTimeoutMs', -1, 'between 0 and 4294967295'],
+            ['executionTimeoutMs', 2 ** 32, 'between 0 and 4294967295'], ['priority', 0.5, TO_INT32], ['priority', 2 ** 31, TO_INT32],
+            ['priority', NaN, TO_INT32],
+        ]) {
+            const error = await getError(proxy.invokeWith({[option]: value}, 'x'));
+
+            assert(error instanceof RangeError && error.started === Afrpc.Started.NO, `${option}: ${value} is ${error}`);
+            for (const words of [`the option '${option}'`, range, `not ${value}`])
+                assert(error.message.includes(words), `'${words}' is in '${error.message}'`);
+        }
         const none = {signature: '(sv)', timeoutMs: null, onProgress: undefined, cancellable: null, fds: null};
         assertEqual(await proxy.invokeWith(none, 'return', 5), 5, 'options that say nothing');
         const all = {

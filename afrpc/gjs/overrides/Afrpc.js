@@ -5,7 +5,9 @@
 // convert by one rule on both sides.
 imports.gi.versions.AfrpcGjs = '1.0';
 const {AfrpcGjs, GLib} = imports.gi;
-const {afrpcCaller: Callers, afrpcCalls: Calls, afrpcMap: Maps, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
+const {
+    afrpcCaller: Callers, afrpcCalls: Calls, afrpcMap: Maps, afrpcPackAs: PackAs, afrpcRanges: Ranges, afrpcUnpack: Unpack,
+} = imports.overrides;
 
 // By the type of the value alone, or as a type says.
 function pack(value, type = null) {
@@ -207,4 +209,6 @@ function _init() {
     extendProcess(Afrpc.Process);
     guardProcess(Afrpc.Process, Afrpc.Start);
     extendWorker(Afrpc.Worker, Afrpc.Invocation);
+    for (const Class of [Afrpc.Pool, Afrpc.Process, Afrpc.Proxy])
+        Ranges.extend(Class);
 }

@@ -4,7 +4,7 @@
 // Callers over NATS in JavaScript: what a proxy has, a caller has, too.
 imports.gi.versions.Afrpc = '1.0';
 const {Afrpc} = imports.gi; // whose overrides have what is shared
-const {afrpcCaller: Callers, afrpcCalls: Calls} = imports.overrides;
+const {afrpcCaller: Callers, afrpcCalls: Calls, afrpcRanges: Ranges} = imports.overrides;
 
 function checkProperties(Connection, what, {connection, subject}) {
     if (!(connection instanceof Connection))
@@ -48,4 +48,6 @@ function _init() {
     Callers.extend(Caller, properties => checkProperties(Connection, 'caller', properties));
     extendClosing(Caller);
     extendServer(Server, Connection);
+    for (const Class of [Caller, Connection, Server])
+        Ranges.extend(Class);
 }

@@ -5,18 +5,24 @@
 // All that a program hears of the library, and the only place that knows how calls are made. News comes through an
 // inbox, not by callbacks, which gjs may refuse; see AfrpcGjs.Inbox.
 const {AfrpcGjs, Gio, GLib, GObject} = imports.gi;
-const {afrpcErrors: Errors, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
+const {afrpcErrors: Errors, afrpcPackAs: PackAs, afrpcRanges: Ranges, afrpcUnpack: Unpack} = imports.overrides;
 
 const UINT32_MAX = 2 ** 32 - 1;
 const NO_PROGRESS = -1;
 const N_PROGRESS_MODES = 2; // of Afrpc.ProgressMode
 
-const isMilliseconds = value => Number.isInteger(value) && value >= 0 && value < 2 ** 31;
 const isString = value => typeof value === 'string';
 const isBoolean = value => typeof value === 'boolean';
 const isObject = value => typeof value === 'object';
 const isDescriptor = value => Number.isInteger(value) && value >= 0 && value < 2 ** 31;
 const isDescriptors = value => Array.isArray(value) ? value.every(isDescriptor) : value instanceof Gio.UnixFDList;
+
+// Throws by itself, and says what the range is.
+function isNumber(value, name) {
+    Ranges.check(ranges.get(name), value);
+
+    return true;
+}
 
 // What each option has to be.
 const OPTIONS = {
@@ -25,12 +31,12 @@ const OPTIONS = {
     onProgress: value => typeof value === 'function',
     progressMode: value => Number.isInteger(value) && value >= 0 && value < N_PROGRESS_MODES,
     bytesAsText: isBoolean,
-    timeoutMs: isMilliseconds,
-    executionTimeoutMs: isMilliseconds,
+    timeoutMs: isNumber,
+    executionTimeoutMs: isNumber,
     fds: isDescriptors,
     function: isString,
     idempotent: isBoolean,
-    priority: value => Number.isInteger(value) && Math.abs(value) < 2 ** 31,
+    priority: isNumber,
     affinity: isString,
     waitForRoom: isBoolean,
     label: isString,
@@ -52,6 +58,7 @@ let CallOptions = null;
 let Failure = null; // Afrpc.Error
 let Proxy = null;
 let Started = null;
+let ranges = null; // of the options that are numbers
 
 function turn(id) {
     if (id !== 0) {
@@ -345,7 +352,7 @@ function checkOptions(options) {
     for (const [name, value] of Object.entries(options)) {
         if (!Object.hasOwn(OPTIONS, name))
             throw new TypeError(`a call has no option '${name}', but ${Object.keys(OPTIONS).join(', ')}`);
-        if (value !== null && value !== undefined && !OPTIONS[name](value))
+        if (value !== null && value !== undefined && !OPTIONS[name](value, name))
             throw new TypeError(`${typeof value === 'string' ? `the string '${value}'` : String(value)} is no value of the option '${name}' of a call`);
     }
 }
@@ -513,6 +520,8 @@ function prepare(Afrpc) {
     });
 
     inbox = new Inbox();
+    ranges = new Map([...Ranges.extend(Afrpc.CallOptions)].map(([name, range]) => [name, {...range, what: `the option '${name}'`}]));
+    ranges.get('timeoutMs').min = 0; // not -1: to be left out says that
     ({CallOptions, Error: Failure, Proxy, Started} = Afrpc);
     extendBlockingCall(Afrpc.Call);
     promisifyCall(Afrpc.Call);
