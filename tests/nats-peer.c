@@ -216,22 +216,29 @@ say (Peer       *peer,
   say_as (peer, OWN_ID, subject, type, flags, id, body);
 }
 
+/* The next thing that the other side says. */
+Said *
+hear_any (Peer *peer)
+{
+  Said *said;
+
+  while ((said = g_async_queue_try_pop (peer->messages)) == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  return said;
+}
+
 /* The next thing of a kind that the other says; what else it says is left out. */
 Said *
 hear (Peer  *peer,
       guint  type)
 {
-  for (;;)
-    {
-      Said *said = g_async_queue_try_pop (peer->messages);
+  Said *said;
 
-      if (said != NULL && said->type == type)
-        return said;
-      if (said != NULL)
-        said_free (said);
-      else
-        g_main_context_iteration (NULL, TRUE);
-    }
+  while ((said = hear_any (peer))->type != type)
+    said_free (said);
+
+  return said;
 }
 
 void

@@ -58,6 +58,7 @@ void              say                (Peer             *peer,
                                       guint             flags,
                                       guint64           id,
                                       GVariant         *body);
+Said             *hear_any           (Peer             *peer);
 Said             *hear               (Peer             *peer,
                                       guint             type);
 void              hear_of            (Peer             *peer,
