@@ -325,6 +325,40 @@ test_many_no_room (void)
   crowd_grow (&crowd, 1);
 }
 
+/* At each number of files that is too small for a worker and its template. */
+static void
+test_many_little_room (void)
+{
+  const guint64 n_fds_max = own_process_limit_fds (1024);
+  gboolean has_value = FALSE;
+
+  g_test_summary ("Whatever it is that there is no descriptor for, it is said which limit that is");
+  for (guint i = 0; !has_value; i++)
+    {
+      g_autoptr(AfrpcProcess) template = test_process_new ();
+      g_autoptr(AfrpcProcess) process = NULL;
+      g_autoptr(AfrpcProxy) proxy = NULL;
+      g_auto(Outcome) outcome = { 0 };
+
+      own_process_limit_fds (test_count_fds () - 1 + i);
+      process = afrpc_process_fork (template);
+      proxy = afrpc_proxy_new (process, "echo");
+      g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
+      afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, outcome_cb, &outcome);
+      outcome_wait (&outcome);
+      own_process_limit_fds (1024);
+      has_value = outcome.error == NULL;
+      if (has_value)
+        break;
+
+      g_test_message ("%u: %d: %s", i, outcome.started, outcome.error->message);
+      g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+      g_assert_nonnull (strstr (outcome.error->message, "RLIMIT_NOFILE"));
+      g_assert_cmpint (outcome.started, ==, AFRPC_STARTED_NO);
+    }
+  own_process_limit_fds (n_fds_max);
+}
+
 /* A child that executes nothing has copies of everything until it is told to end. It does not run its parent's main
  * loop, which would read what is its parent's; but it may have a worker itself. */
 static void
@@ -471,6 +505,7 @@ main (int    argc,
   g_test_add_data_func ("/many/costs-captured", GINT_TO_POINTER (TRUE), test_many_costs);
   g_test_add_func ("/many/at-once", test_many_at_once);
   g_test_add_func ("/many/no-room", test_many_no_room);
+  g_test_add_func ("/many/little-room", test_many_little_room);
   g_test_add_func ("/many/fork", test_many_fork);
   g_test_add_func ("/many/late", test_many_late);
 

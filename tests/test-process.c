@@ -337,7 +337,10 @@ test_process_bad_cwd (void)
 
   g_test_summary ("A working directory that does not exist");
   afrpc_process_set_cwd (process, "/no/such/dir");
-  assert_fails (process, "act", 0, NULL, AFRPC_ERROR_SPAWN, "entering its working directory '/no/such/dir': No such file");
+  assert_fails (process, "act", 0, NULL, AFRPC_ERROR_SPAWN, " running 'act' of ");
+  process = test_process_new ();
+  afrpc_process_set_cwd (process, "/no/such/dir");
+  assert_fails (process, "act", 0, NULL, AFRPC_ERROR_SPAWN, ": entering its working directory '/no/such/dir': No such file");
 }
 
 static void

@@ -117,7 +117,7 @@ check_failure (const char *path,
 
   g_assert_false (afrpc_spawn (&plan, &spawned, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
-  g_assert_nonnull (strstr (error->message, path));
+  g_assert_nonnull (strstr (error->message, cwd != NULL ? cwd : path));
   g_assert_nonnull (strstr (error->message, g_strerror (error_number)));
   g_assert_cmpint (strstr (error->message, "working directory") != NULL, ==, cwd != NULL);
   g_assert_cmpint (spawned.pid, ==, -5);

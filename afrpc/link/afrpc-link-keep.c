@@ -22,6 +22,13 @@ afrpc_link_confirm (AfrpcLink *self)
   afrpc_writer_forget_kept (&self->transport.writer);
 }
 
+/* Nobody ever had the other end. */
+void
+afrpc_link_rule_out (AfrpcLink *self)
+{
+  self->runs_nothing = TRUE;
+}
+
 /* There is no process at the other end: closes the connection. The caller prepares the next one, from the greeting on,
  * which is queued; calls and functions that were queued follow after afrpc_link_run(), in their order and with their
  * serials. Those that were cancelled do not. Until then there are no new calls.
@@ -59,7 +66,7 @@ afrpc_link_restart (AfrpcLink *self,
   afrpc_transport_restart (&self->transport, -1);
   self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->state = AFRPC_LINK_GREETING;
-  self->keeps = self->was_ready = self->has_failed = self->has_retired = FALSE;
+  self->keeps = self->was_ready = self->runs_nothing = self->has_retired = FALSE;
   self->sending_ended = self->is_deaf = self->adopted = self->holds_back = FALSE;
   self->greetings_left = 1;
   afrpc_link_greet (self);

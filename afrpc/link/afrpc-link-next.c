@@ -390,7 +390,7 @@ parse_frame (AfrpcLink         *self,
       item->kind = AFRPC_LINK_ITEM_FAILED;
       set_item_value (self, item, frame, TRUE);
       self->state = AFRPC_LINK_FAILED;
-      self->has_failed = TRUE;
+      self->runs_nothing = TRUE;
       return TRUE;
     }
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_STARTED)

@@ -45,7 +45,7 @@ ask (const AfrpcLink *self,
   if (serial <= last)
     return AFRPC_STARTED_YES;
 
-  return self->has_failed || knows ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
+  return self->runs_nothing || knows ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
 }
 
 /* Whether the worker has started the call. While it lives NO may not be true any more; after

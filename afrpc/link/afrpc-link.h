@@ -113,7 +113,7 @@ typedef struct
   gboolean is_async;        /* the worker is: it wants frames of what is cancelled */
   AfrpcLinkState state;
   gboolean was_ready;
-  gboolean has_failed;      /* the worker has said that it cannot be prepared: it runs nothing, ever */
+  gboolean runs_nothing;    /* ever: the worker has said that it cannot be prepared, or there never was one */
   gboolean has_retired;
   char *host;               /* (nullable): the name that the host must give */
   gboolean adopted;         /* somebody else may have been greeted before */
@@ -172,6 +172,7 @@ void           afrpc_link_declare       (AfrpcLink            *self,
                                          const char           *name);
 void           afrpc_link_keep          (AfrpcLink            *self);
 void           afrpc_link_confirm       (AfrpcLink            *self);
+void           afrpc_link_rule_out      (AfrpcLink            *self);
 GArray        *afrpc_link_restart       (AfrpcLink            *self,
                                          gboolean              may_exist);
 guint64        afrpc_link_call          (AfrpcLink            *self,

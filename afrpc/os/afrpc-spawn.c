@@ -93,13 +93,13 @@ child_main (void *data)
 
   reset_signals ();
 
-  state->doing = "connecting its descriptors";
+  state->doing = "connecting the descriptors of";
   for (int i = 0; i < 4; i++)
     if (state->fds[i] >= 0 && syscall (SYS_dup3, state->fds[i], i, 0) < 0)
       goto failed;
   close_others_on_exec (state->first_other_fd, state->n_fds_max);
 
-  state->doing = "making it the leader of a process group";
+  state->doing = "making a process group for";
   if (plan->leads_group && !lead_group (state->lifeline))
     goto failed;
   if (state->lifeline >= 0)
@@ -109,7 +109,7 @@ child_main (void *data)
   if (plan->cwd != NULL && syscall (SYS_chdir, plan->cwd) != 0)
     goto failed;
 
-  state->doing = "executing it";
+  state->doing = "executing";
   syscall (SYS_execve, plan->path, plan->argv, plan->envp);
 
 failed:
@@ -210,7 +210,7 @@ posix_spawn_child (ChildState *state,
   posix_spawnattr_setflags (&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
                                          (plan->leads_group ? POSIX_SPAWN_SETPGROUP : 0));
 
-  state->doing = "executing it";
+  state->doing = "executing";
   state->error = posix_spawn (&pid, plan->path, &actions, &attributes, (char *const *) plan->argv,
                               (char *const *) plan->envp);
   posix_spawn_file_actions_destroy (&actions);
@@ -302,7 +302,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
              AfrpcSpawned          *spawned,
              GError               **error)
 {
-  ChildState state = { .plan = plan, .lifeline = -1, .n_fds_max = sysconf (_SC_OPEN_MAX), .doing = "starting it" };
+  ChildState state = { .plan = plan, .lifeline = -1, .n_fds_max = sysconf (_SC_OPEN_MAX), .doing = "starting" };
   int lifted[4], pid = -1, pidfd = -1;
 
   state.first_other_fd = plan->socket >= 0 ? AFRPC_SPAWN_SOCKET_FD + 1 : AFRPC_SPAWN_SOCKET_FD;
@@ -338,10 +338,8 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
 
   if (pid < 0)
     {
-      const gboolean is_cwd = state.doing == entering;
-
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': %s%s%s%s: %s", plan->path, state.doing,
-                   is_cwd ? " '" : "", is_cwd ? plan->cwd : "", is_cwd ? "'" : "", g_strerror (state.error));
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s '%s': %s", state.doing,
+                   state.doing == entering ? plan->cwd : plan->path, g_strerror (state.error));
       errno = state.error;
       return FALSE;
     }

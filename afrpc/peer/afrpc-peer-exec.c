@@ -126,24 +126,37 @@ find_host (const char  *host, /* (nullable) */
   return NULL;
 }
 
+/* @reason: what was done, and what is wrong with that; @error_number says the latter, too */
+static gboolean
+set_start_error (AfrpcPeer   *peer,
+                 GError     **error,
+                 const char  *reason,
+                 int          error_number)
+{
+  g_autofree char *name = peer->birth.argv == NULL ? afrpc_birth_describe (&peer->birth) :
+                                                     g_strdup_printf ("'%s'", peer->birth.argv[0]);
+  struct rlimit limit;
+
+  if (error_number == EMFILE && getrlimit (RLIMIT_NOFILE, &limit) == 0)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: of the %" G_GUINT64_FORMAT " that the "
+                 "program may have (RLIMIT_NOFILE), each worker takes 2, and one more if its standard error is captured",
+                 name, reason, (guint64) limit.rlim_cur);
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s", name, reason);
+
+  return FALSE;
+}
+
+/* The same by errno. */
 static gboolean
 set_system_error (AfrpcPeer   *peer,
                   GError     **error,
                   const char  *doing)
 {
   const int saved_errno = errno;
-  g_autofree char *name = peer->birth.argv == NULL ? afrpc_birth_describe (&peer->birth) :
-                                                     g_strdup_printf ("'%s'", peer->birth.argv[0]);
-  struct rlimit limit;
+  g_autofree char *reason = g_strdup_printf ("%s: %s", doing, g_strerror (saved_errno));
 
-  if (saved_errno == EMFILE && getrlimit (RLIMIT_NOFILE, &limit) == 0)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s: of the %" G_GUINT64_FORMAT " that the "
-                 "program may have (RLIMIT_NOFILE), each worker takes 2, and one more if its standard error is captured",
-                 name, doing, g_strerror (saved_errno), (guint64) limit.rlim_cur);
-  else
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s", name, doing, g_strerror (saved_errno));
-
-  return FALSE;
+  return set_start_error (peer, error, reason, saved_errno);
 }
 
 /* What is kept of standard error comes by a pipe. Returns: the end to write to, or -1 and errno */
@@ -332,8 +345,9 @@ exec_plan (AfrpcPeer       *peer,
            AfrpcStart       start,
            GError         **error)
 {
+  g_autoptr(GError) reason = NULL;
   AfrpcSpawned spawned;
-  int lifeline = -1;
+  int lifeline = -1, error_number;
   gboolean has_spawned;
 
   plan->envp = (const char *const *) envp;
@@ -347,12 +361,13 @@ exec_plan (AfrpcPeer       *peer,
         return set_system_error (peer, error, "opening its lifeline");
     }
   plan->lifeline = MAX (lifeline, 0);
-  has_spawned = afrpc_spawn (plan, &spawned, error);
-  peer->birth.is_impossible = !has_spawned && is_for_good (errno);
+  has_spawned = afrpc_spawn (plan, &spawned, &reason);
+  error_number = errno;
+  peer->birth.is_impossible = !has_spawned && is_for_good (error_number);
   if (lifeline >= 0)
     close (lifeline);
   if (!has_spawned)
-    return FALSE;
+    return set_start_error (peer, error, reason->message, error_number);
 
   afrpc_peer_take_body (peer, start, &spawned, TRUE);
   return TRUE;

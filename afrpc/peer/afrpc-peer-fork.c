@@ -704,6 +704,7 @@ afrpc_birth_template_gone (AfrpcPeer *template)
         {
           peer->birth.is_impossible = template->birth.is_impossible;
           peer->birth.is_short = template->birth.is_short;
+          afrpc_link_rule_out (&peer->talk.link);
           afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
         }
       else
