@@ -56,15 +56,12 @@ test_pool_many (void)
   case_end (&test);
 }
 
-
 static void
 test_pool_least_loaded (void)
 {
   Case test;
   Meeting meeting;
   AfrpcCall *calls[5];
-  guint n_same = 0;
-  int pid;
 
   g_test_summary ("Each call goes to the worker that has least to do; none gets more than its load");
   meeting_init (&meeting);
@@ -80,15 +77,13 @@ test_pool_least_loaded (void)
   g_assert_nonnull (afrpc_call_get_process (calls[3]));
   g_assert_null (afrpc_call_get_process (calls[4]));
   g_assert_cmpint (pid_of (calls[2]), !=, pid_of (calls[3]));
-  pid = pid_of (calls[0]);
+  /* Who is free first may then get what waits behind the other. */
   meeting_let_go (&meeting);
   for (guint i = 0; i < 5; i++)
     {
       g_variant_unref (wait_value (calls[i]));
-      n_same += pid_of (calls[i]) == pid;
       g_object_unref (calls[i]);
     }
-  g_assert_cmpuint (n_same, >=, 2);
   case_end (&test);
   meeting_end (&meeting);
 }
