@@ -6,11 +6,10 @@
 #include "afrpc-process-private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include "afrpc-error.h"
-
-#define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
+#include "os/afrpc-fd-error.h"
+#include "os/afrpc-low-fd.h"
 
 static gboolean
 check_preparable (AfrpcProcess *self,
@@ -153,10 +152,15 @@ afrpc_process_send_fd (AfrpcProcess *self,
       return;
     }
 
-  copy = fcntl (fd, F_DUPFD_CLOEXEC, FD_MIN);
+  copy = afrpc_low_fd_dup (fd);
   if (copy < 0)
-    afrpc_peer_fail_step (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
-                                                   "copying file descriptor %d: %s", fd, g_strerror (errno)));
+    {
+      g_autofree char *reason = afrpc_fd_error_describe (errno);
+      g_autofree char *name = afrpc_peer_describe (self->peer);
+
+      afrpc_peer_fail_step (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: copying file descriptor %d: %s", name,
+                                                     fd, reason));
+    }
   else
     afrpc_peer_prepare (self->peer, AFRPC_FRAME_FD, NULL, copy);
 }

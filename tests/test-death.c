@@ -52,6 +52,12 @@ check_misdeed (const Misdeed *misdeed,
     }
   g_assert_error (watched.error, AFRPC_ERROR, misdeed->code);
   g_assert_nonnull (watched.exit);
+  if (misdeed->code == AFRPC_ERROR_PROTOCOL)
+    {
+      g_autofree char *why = afrpc_exit_to_string (watched.exit);
+
+      g_assert_nonnull (strstr (why, misdeed->words));
+    }
   test_assert_no_children ();
 }
 
@@ -77,6 +83,21 @@ test_death_ways (gconstpointer data)
   g_test_summary ("However a worker dies or lies, every call is settled with the reason, started or not");
   for (guint i = 0; i < G_N_ELEMENTS (misdeeds); i++)
     check_misdeed (&misdeeds[i], backend);
+}
+
+static void
+test_death_unreadable (void)
+{
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Of a result that cannot be read it is said whose it is, and the worker goes on");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("malformed", NULL), NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+  g_assert_true (g_str_has_prefix (error->message, "'c' running 'act' of '"));
+  g_assert_null (result);
+  g_variant_unref (test_call (proxy, test_act ("return", NULL), NULL));
 }
 
 static void
@@ -499,6 +520,7 @@ main (int   argc,
 
   g_test_add_data_func ("/death/ways/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_death_ways);
   g_test_add_data_func ("/death/ways/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_death_ways);
+  g_test_add_func ("/death/unreadable", test_death_unreadable);
   g_test_add_data_func ("/death/lost-socket/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_death_lost_socket);
   g_test_add_data_func ("/death/lost-socket/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_death_lost_socket);
   g_test_add_func ("/death/every-byte", test_death_every_byte);

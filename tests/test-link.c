@@ -101,7 +101,7 @@ test_link_no_greeting (void)
   check_bad_hello (AFRPC_FRAME_READY, AFRPC_FRAME_MAGIC, fake_new_hello (version, "c"),
                    AFRPC_ERROR_NOT_A_HOST);
   check_bad_hello (AFRPC_FRAME_READY, 0, NULL, AFRPC_ERROR_NOT_A_HOST);
-  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, NULL, AFRPC_ERROR_INVALID_DATA);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, NULL, AFRPC_ERROR_NOT_A_HOST);
 }
 
 static void

@@ -327,7 +327,7 @@ test_many_no_room (void)
 
 /* At each number of files that is too small for a worker and its template. */
 static void
-test_many_little_room (void)
+test_many_little_room (gconstpointer has_descriptor)
 {
   const guint64 n_fds_max = own_process_limit_fds (1024);
   gboolean has_value = FALSE;
@@ -342,6 +342,8 @@ test_many_little_room (void)
 
       own_process_limit_fds (test_count_fds () - 1 + i);
       process = afrpc_process_fork (template);
+      if (has_descriptor != NULL)
+        afrpc_process_send_fd (process, STDERR_FILENO);
       proxy = afrpc_proxy_new (process, "echo");
       g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
       afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, outcome_cb, &outcome);
@@ -505,7 +507,8 @@ main (int    argc,
   g_test_add_data_func ("/many/costs-captured", GINT_TO_POINTER (TRUE), test_many_costs);
   g_test_add_func ("/many/at-once", test_many_at_once);
   g_test_add_func ("/many/no-room", test_many_no_room);
-  g_test_add_func ("/many/little-room", test_many_little_room);
+  g_test_add_data_func ("/many/little-room", NULL, test_many_little_room);
+  g_test_add_data_func ("/many/little-room-descriptor", "descriptor", test_many_little_room);
   g_test_add_func ("/many/fork", test_many_fork);
   g_test_add_func ("/many/late", test_many_late);
 

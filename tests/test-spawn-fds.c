@@ -181,7 +181,8 @@ starts_below (int n_max)
 {
   const char *const argv[] = { "true", NULL };
   const AfrpcSpawnPlan plan = { "/bin/true", argv, spawn_child_env, NULL, { 0, 1, 2 }, 0 };
-  g_autoptr(GError) error = NULL;
+  g_autofree char *doing = NULL;
+  int error_number;
   AfrpcSpawned spawned;
   AfrpcSpawnStatus status;
   guint64 n_fds_max;
@@ -192,7 +193,8 @@ starts_below (int n_max)
     g_assert_no_errno (fds[n_fds] = fcntl (0, F_DUPFD_CLOEXEC, 0));
   while (fds[n_fds++] < N_OCCUPIED - 1);
   n_fds_max = own_process_limit_fds (n_max);
-  ok = afrpc_spawn (&plan, &spawned, &error);
+  ok = afrpc_spawn (&plan, &spawned, &doing);
+  error_number = errno;
   own_process_limit_fds (n_fds_max);
   while (n_fds > 0)
     close (fds[--n_fds]);
@@ -201,9 +203,8 @@ starts_below (int n_max)
     spawn_child_wait (&spawned, &status);
   else
     {
-      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
-      g_assert_nonnull (strstr (error->message, "/bin/true"));
-      g_assert_nonnull (strstr (error->message, g_strerror (EMFILE)));
+      g_assert_cmpint (error_number, ==, EMFILE);
+      g_assert_nonnull (strstr (doing, "/bin/true"));
     }
 
   return ok;

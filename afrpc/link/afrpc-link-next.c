@@ -40,9 +40,12 @@ parse_hello (AfrpcLink         *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
       return FALSE;
     }
-  hello = afrpc_transport_parse_value (&self->transport, frame, error);
+  hello = afrpc_transport_parse_value (&self->transport, frame, NULL);
   if (hello == NULL)
-    return FALSE;
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "a malformed greeting");
+      return FALSE;
+    }
   if (afrpc_options_init (&options, hello))
     host = afrpc_options_get_string (&options, "host");
   if (host == NULL || !afrpc_options_get_uint32 (&options, "version", &version))
@@ -85,6 +88,7 @@ set_item_value (AfrpcLink        *self,
   item->is_serialised = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
   item->is_long = frame->bytes != NULL;
   item->value = afrpc_transport_parse_value (&self->transport, frame, &item->error);
+  item->is_unreadable = item->value == NULL;
   if (item->value != NULL && is_error)
     {
       item->error = afrpc_error_domains_unpack (item->value);

@@ -7,6 +7,27 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#define FIXED_MAX 9 /* that programs, and their authors, expect something at */
+
+static int
+dup_above (int fd,
+           int number)
+{
+  const int copy = fcntl (fd, F_DUPFD_CLOEXEC, number + 1);
+
+  /* What fcntl(2) says if the limit is below the number. */
+  if (copy < 0 && errno == EINVAL)
+    errno = EMFILE;
+
+  return copy;
+}
+
+int
+afrpc_low_fd_dup (int fd)
+{
+  return dup_above (fd, FIXED_MAX);
+}
+
 int
 afrpc_low_fd_lift (int fd)
 {
@@ -15,8 +36,8 @@ afrpc_low_fd_lift (int fd)
   if (G_LIKELY (fd < 0 || fd > STDERR_FILENO))
     return fd;
 
-  lifted = fcntl (fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  saved_errno = errno == EINVAL ? EMFILE : errno; /* what fcntl(2) says if the limit is below the number */
+  lifted = dup_above (fd, STDERR_FILENO);
+  saved_errno = errno;
   close (fd);
   errno = saved_errno;
 

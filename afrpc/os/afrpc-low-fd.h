@@ -13,6 +13,10 @@ G_BEGIN_DECLS
  * stays -1. If there is no copy to be had: -1 and errno */
 int      afrpc_low_fd_lift      (int  fd);
 
+/* Returns: (transfer full): a copy of @fd above what programs expect to find at fixed numbers, which is closed on exec; or -1 and
+ * errno */
+int      afrpc_low_fd_dup       (int  fd);
+
 /* Both, or -1 and errno for none: with both closed. */
 int      afrpc_low_fd_lift_pair (int  fds[2]);
 

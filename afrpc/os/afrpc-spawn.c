@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "afrpc-error.h"
 #include "os/afrpc-child.h"
 #include "os/afrpc-group.h"
 #include "os/afrpc-lifeline.h"
@@ -290,7 +289,7 @@ lift_lifeline (const AfrpcSpawnPlan *plan,
  * afrpc_spawn:
  * @plan: what to start
  * @spawned: (out): the process; @spawned->pidfd is the caller's
- * @error: return location for AFRPC_ERROR_SPAWN
+ * @doing: (out) (optional): what failed, for a message, before what errno says
  *
  * Returns: FALSE: it is not started; errno says why
  *
@@ -300,7 +299,7 @@ lift_lifeline (const AfrpcSpawnPlan *plan,
 gboolean
 afrpc_spawn (const AfrpcSpawnPlan  *plan,
              AfrpcSpawned          *spawned,
-             GError               **error)
+             char                 **doing)
 {
   ChildState state = { .plan = plan, .lifeline = -1, .n_fds_max = sysconf (_SC_OPEN_MAX), .doing = "starting" };
   int lifted[4], pid = -1, pidfd = -1;
@@ -338,8 +337,8 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
 
   if (pid < 0)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s '%s': %s", state.doing,
-                   state.doing == entering ? plan->cwd : plan->path, g_strerror (state.error));
+      if (doing != NULL)
+        *doing = g_strdup_printf ("%s '%s'", state.doing, state.doing == entering ? plan->cwd : plan->path);
       errno = state.error;
       return FALSE;
     }

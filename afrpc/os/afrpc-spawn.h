@@ -45,7 +45,7 @@ typedef struct
 
 gboolean afrpc_spawn        (const AfrpcSpawnPlan  *plan,
                              AfrpcSpawned          *spawned,
-                             GError               **error);
+                             char                 **doing);
 gboolean afrpc_spawn_has_ended (const AfrpcSpawned *spawned);
 gboolean afrpc_spawn_reap   (AfrpcSpawned          *spawned,
                              AfrpcSpawnStatus      *status);

@@ -413,6 +413,17 @@ act_on_item (AfrpcPeer     *self,
     }
 }
 
+/* What cannot be read came from somebody. */
+static void
+name_sender (AfrpcPeer     *self,
+             AfrpcLinkItem *item)
+{
+  const AfrpcPending *pending = item->call.owner;
+  g_autofree char *name = afrpc_peer_describe_for (self, pending != NULL ? pending->function : 0);
+
+  g_prefix_error (&item->error, "%s: ", name);
+}
+
 /* The next thing that has arrived; FALSE: there is nothing, or not yet, or the worker is not listened to any more. */
 static gboolean
 next_item (AfrpcPeer     *self,
@@ -428,6 +439,8 @@ next_item (AfrpcPeer     *self,
   switch (afrpc_talk_next (&self->talk, item, &error))
     {
     case AFRPC_STEP_DONE:
+      if (G_UNLIKELY (item->is_unreadable))
+        name_sender (self, item);
       return TRUE;
 
     case AFRPC_STEP_SLICE:

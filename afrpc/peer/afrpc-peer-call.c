@@ -170,9 +170,9 @@ afrpc_peer_find_function (AfrpcPeer *self,
 }
 
 /* Returns: who it is, in a message about a call of the function of that number */
-static char *
-describe_as (AfrpcPeer *self,
-             guint      number)
+char *
+afrpc_peer_describe_for (AfrpcPeer *self,
+                         guint      number)
 {
   const char *function = afrpc_peer_find_function (self, number);
 
@@ -190,7 +190,7 @@ name_refusal (AfrpcPeer  *self,
   if ((*error)->domain != AFRPC_ERROR || (*error)->code == AFRPC_ERROR_SERIALISER || (*error)->code == AFRPC_ERROR_REMOTE)
     return;
 
-  name = describe_as (self, function);
+  name = afrpc_peer_describe_for (self, function);
   g_prefix_error (error, "%s: ", name);
 }
 
@@ -490,7 +490,7 @@ new_timeout (AfrpcPeer          *self,
              const AfrpcPending *pending,
              gint64              now)
 {
-  g_autofree char *name = describe_as (self, pending->function);
+  g_autofree char *name = afrpc_peer_describe_for (self, pending->function);
 
   if (pending->execution_deadline != 0 && pending->execution_deadline <= now)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s: the call ran for longer than %u ms", name,

@@ -464,7 +464,8 @@ afrpc_peer_decide_end (AfrpcPeer *self)
   if (self->body.state == AFRPC_BODY_ENDED && self->has_reported && !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
     afrpc_exit_set_failure (self->body.exit, self->talk.failure->message,
                             is_for_address_space (self, self->talk.failure) ? AFRPC_LIMIT_ADDRESS_SPACE : AFRPC_LIMIT_NONE);
-  if (self->body.state == AFRPC_BODY_ENDED && is_for_greeting (self->talk.failure) &&
+  if (self->body.state == AFRPC_BODY_ENDED &&
+      (is_for_greeting (self->talk.failure) || g_error_matches (self->talk.failure, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL)) &&
       !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
     afrpc_exit_set_failure (self->body.exit, self->talk.failure->message, AFRPC_LIMIT_NONE);
   if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)

@@ -10,12 +10,12 @@
 #include <glib-unix.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-fd-error.h"
 #include "os/afrpc-lifeline.h"
 #include "os/afrpc-low-fd.h"
 #include "peer/afrpc-self-private.h"
@@ -126,37 +126,19 @@ find_host (const char  *host, /* (nullable) */
   return NULL;
 }
 
-/* @reason: what was done, and what is wrong with that; @error_number says the latter, too */
-static gboolean
-set_start_error (AfrpcPeer   *peer,
-                 GError     **error,
-                 const char  *reason,
-                 int          error_number)
-{
-  g_autofree char *name = peer->birth.argv == NULL ? afrpc_birth_describe (&peer->birth) :
-                                                     g_strdup_printf ("'%s'", peer->birth.argv[0]);
-  struct rlimit limit;
-
-  if (error_number == EMFILE && getrlimit (RLIMIT_NOFILE, &limit) == 0)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: of the %" G_GUINT64_FORMAT " that the "
-                 "program may have (RLIMIT_NOFILE), each worker takes 2, and one more if its standard error is captured",
-                 name, reason, (guint64) limit.rlim_cur);
-  else
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s", name, reason);
-
-  return FALSE;
-}
-
-/* The same by errno. */
+/* @doing: what errno is about */
 static gboolean
 set_system_error (AfrpcPeer   *peer,
                   GError     **error,
                   const char  *doing)
 {
-  const int saved_errno = errno;
-  g_autofree char *reason = g_strdup_printf ("%s: %s", doing, g_strerror (saved_errno));
+  g_autofree char *reason = afrpc_fd_error_describe (errno);
+  g_autofree char *name = peer->birth.argv == NULL ? afrpc_birth_describe (&peer->birth) :
+                                                     g_strdup_printf ("'%s'", peer->birth.argv[0]);
 
-  return set_start_error (peer, error, reason, saved_errno);
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s", name, doing, reason);
+
+  return FALSE;
 }
 
 /* What is kept of standard error comes by a pipe. Returns: the end to write to, or -1 and errno */
@@ -345,7 +327,7 @@ exec_plan (AfrpcPeer       *peer,
            AfrpcStart       start,
            GError         **error)
 {
-  g_autoptr(GError) reason = NULL;
+  g_autofree char *doing = NULL;
   AfrpcSpawned spawned;
   int lifeline = -1, error_number;
   gboolean has_spawned;
@@ -361,13 +343,16 @@ exec_plan (AfrpcPeer       *peer,
         return set_system_error (peer, error, "opening its lifeline");
     }
   plan->lifeline = MAX (lifeline, 0);
-  has_spawned = afrpc_spawn (plan, &spawned, &reason);
+  has_spawned = afrpc_spawn (plan, &spawned, &doing);
   error_number = errno;
   peer->birth.is_impossible = !has_spawned && is_for_good (error_number);
   if (lifeline >= 0)
     close (lifeline);
   if (!has_spawned)
-    return set_start_error (peer, error, reason->message, error_number);
+    {
+      errno = error_number;
+      return set_system_error (peer, error, doing);
+    }
 
   afrpc_peer_take_body (peer, start, &spawned, TRUE);
   return TRUE;

@@ -80,6 +80,8 @@ struct _AfrpcPeer
 
 /* Between the files of this folder. */
 AfrpcPeer  *afrpc_peer_new_heir      (AfrpcPeer                   *other);
+char       *afrpc_peer_describe_for   (AfrpcPeer                   *self,
+                                       guint                        number) G_GNUC_WARN_UNUSED_RESULT;
 const char *afrpc_peer_find_function  (AfrpcPeer                   *self,
                                        guint                        number);
 void        afrpc_peer_call_started   (AfrpcPeer                   *self,

@@ -6,10 +6,11 @@
 #include "peer/afrpc-peer-parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-fd-error.h"
+#include "os/afrpc-low-fd.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-inbox.h"
 #include "peer/afrpc-log.h"
@@ -17,7 +18,6 @@
 #include "peer/afrpc-task.h"
 
 #define TURN_LINES 256u /* of standard error, each of which takes time, in one turn of the main loop */
-#define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 
 /* There is something to do, or to write. */
 void
@@ -136,12 +136,13 @@ give (AfrpcPeer *self)
   const int pidfd = self->body.spawned.pidfd;
 
   afrpc_task_unwatch (task);
-  hand_over->pidfd = pidfd >= 0 ? fcntl (pidfd, F_DUPFD_CLOEXEC, FD_MIN) : -1;
+  hand_over->pidfd = pidfd >= 0 ? afrpc_low_fd_dup (pidfd) : -1;
   if (pidfd >= 0 && hand_over->pidfd < 0)
     {
+      g_autofree char *reason = afrpc_fd_error_describe (errno);
+
       afrpc_news_push_task_error (&self->news, g_steal_pointer (&task),
-                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying the process' descriptor: %s",
-                                               g_strerror (errno)));
+                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying the process' descriptor: %s", reason));
       return;
     }
 

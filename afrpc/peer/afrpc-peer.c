@@ -510,7 +510,7 @@ afrpc_peer_dup_socket (AfrpcPeer *self)
   if (!afrpc_talk_is_connected (&self->talk) || !afrpc_transport_is_local (&self->talk.link.transport))
     return -1;
 
-  return fcntl (self->talk.link.transport.in_fd, F_DUPFD_CLOEXEC, 10);
+  return afrpc_low_fd_dup (self->talk.link.transport.in_fd);
 }
 
 guint
