@@ -452,10 +452,10 @@ afrpc_exit_describe (const AfrpcExit *self,
  * Says in words how the process ended, and why, as far as that is known.
  *
  * That is, of what never said that it is a host, just that; of a worker that could not be prepared, whose init function
- * has failed, or that was ended because it broke the protocol, what calls fail with; of any other the last line that it has written to its standard error since it had
- * nothing to do. If it has begun several calls meanwhile, the line may be of one before the last, and so it may where it has
- * written nothing since and exits with a failure: then `the last of its standard error, maybe of an earlier call:` stands
- * before it.
+ * has failed, or that was ended because it broke the protocol, what calls fail with; of any other the last line that it has
+ * written to its standard error since it had nothing to do. If it has begun several calls meanwhile, the line may be of one
+ * before the last, and so it may where it has written nothing since and exits with a failure: then
+ * `the last of its standard error, maybe of an earlier call:` stands before it.
  *
  * Returns: (transfer full): a sentence for a log or a bug report
  *

@@ -8,7 +8,6 @@
 #include <errno.h>
 
 #include "afrpc-error.h"
-#include "os/afrpc-fd-error.h"
 #include "os/afrpc-low-fd.h"
 
 static gboolean
@@ -155,11 +154,11 @@ afrpc_process_send_fd (AfrpcProcess *self,
   copy = afrpc_low_fd_dup (fd);
   if (copy < 0)
     {
-      g_autofree char *reason = afrpc_fd_error_describe (errno);
-      g_autofree char *name = afrpc_peer_describe (self->peer);
+      const int saved_errno = errno;
+      g_autofree char *doing = g_strdup_printf ("copying file descriptor %d", fd);
 
-      afrpc_peer_fail_step (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: copying file descriptor %d: %s", name,
-                                                     fd, reason));
+      errno = saved_errno;
+      afrpc_peer_fail_step (self->peer, afrpc_peer_new_system_error (self->peer, AFRPC_ERROR_SPAWN, doing));
     }
   else
     afrpc_peer_prepare (self->peer, AFRPC_FRAME_FD, NULL, copy);

@@ -291,6 +291,8 @@ test_fds_parent_full (void)
       n_fds_max = own_process_limit_fds (own_process_lowest_fd () + i);
       g_assert_null (test_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 3), NULL, &fds, NULL, &error));
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+      g_assert_nonnull (strstr (error->message, " running 'many_results' of "));
+      g_assert_nonnull (strstr (error->message, "RLIMIT_NOFILE"));
       g_assert_null (fds);
       g_clear_error (&error);
       /* Nor can it copy what it wants to send. */

@@ -464,6 +464,8 @@ take_error (Fake              *fake,
   g_assert_cmpint (item.kind, ==, kind);
   g_assert_null (item.value);
   g_assert_error (item.error, domain, code);
+  /* What the worker says itself is told as it is. */
+  g_assert_cmpint (item.is_nameless, ==, domain == AFRPC_ERROR && code == AFRPC_ERROR_INVALID_DATA);
 }
 
 static void

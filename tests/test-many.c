@@ -330,10 +330,9 @@ static void
 test_many_little_room (gconstpointer has_descriptor)
 {
   const guint64 n_fds_max = own_process_limit_fds (1024);
-  gboolean has_value = FALSE;
 
   g_test_summary ("Whatever it is that there is no descriptor for, it is said which limit that is");
-  for (guint i = 0; !has_value; i++)
+  for (guint i = 0;; i++)
     {
       g_autoptr(AfrpcProcess) template = test_process_new ();
       g_autoptr(AfrpcProcess) process = NULL;
@@ -349,8 +348,7 @@ test_many_little_room (gconstpointer has_descriptor)
       afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, outcome_cb, &outcome);
       outcome_wait (&outcome);
       own_process_limit_fds (1024);
-      has_value = outcome.error == NULL;
-      if (has_value)
+      if (outcome.error == NULL)
         break;
 
       g_test_message ("%u: %d: %s", i, outcome.started, outcome.error->message);

@@ -142,9 +142,6 @@ GAsyncResult *afrpc_gjs_inbox_get_result   (AfrpcGjsInbox *self);
 GVariant     *afrpc_gjs_new_value          (const char    *type,
                                             guint8        *data,
                                             gsize          size);
-gboolean      afrpc_gjs_get_range          (GParamSpec    *pspec,
-                                            char         **minimum,
-                                            char         **maximum);
 const char   *afrpc_gjs_get_value          (GVariant      *value,
                                             const guint8 **data,
                                             gsize         *size);

@@ -175,10 +175,11 @@ afrpc_host_c_resolve (AfrpcHost          *host,
                                     afrpc_symbols_find (&module->symbols, info_name), kind, error);
     }
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s'%s%s", name,
-               self->modules->len == 0 ? ", and no module was loaded" : " in ",
-               self->modules->len == 0   ? ""
-               : self->modules->len == 1 ? g_array_index (self->modules, Module, 0).file
+  if (self->modules->len == 0)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s', and no module was loaded", name);
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s' in %s", name,
+                 self->modules->len == 1 ? g_array_index (self->modules, Module, 0).file
                                          : "the modules that were loaded");
   return 0;
 }

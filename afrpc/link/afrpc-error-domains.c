@@ -73,6 +73,12 @@ find (const char *name)
   return domain;
 }
 
+gboolean
+afrpc_error_domains_can_unpack (GVariant *value)
+{
+  return g_variant_is_of_type (value, G_VARIANT_TYPE ("(sis)"));
+}
+
 /* A code of a domain that is not registered would mean nothing here, and interning every name that
  * a worker invents would leak: such an error keeps its words alone. */
 GError *
@@ -84,7 +90,7 @@ afrpc_error_domains_unpack (GVariant *value)
   GQuark quark;
   gint32 code;
 
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("(sis)")))
+  if (!afrpc_error_domains_can_unpack (value))
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA,
                         "the worker sent an error of type %s instead of (sis)",
                         g_variant_get_type_string (value));

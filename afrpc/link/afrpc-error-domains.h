@@ -8,6 +8,7 @@
 G_BEGIN_DECLS
 
 void    afrpc_error_domains_add    (GQuark    domain);
+gboolean afrpc_error_domains_can_unpack (GVariant *value);
 GError *afrpc_error_domains_unpack (GVariant *value);
 
 G_END_DECLS

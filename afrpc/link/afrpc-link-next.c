@@ -5,12 +5,14 @@
 
 #include "link/afrpc-link.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "transport/afrpc-socket-ring.h"
 #include "link/afrpc-error-domains.h"
+#include "os/afrpc-fd-error.h"
+#include "transport/afrpc-socket-ring.h"
 #include "transport/afrpc-pipes.h"
 #include "wire/afrpc-options.h"
 
@@ -88,7 +90,7 @@ set_item_value (AfrpcLink        *self,
   item->is_serialised = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
   item->is_long = frame->bytes != NULL;
   item->value = afrpc_transport_parse_value (&self->transport, frame, &item->error);
-  item->is_unreadable = item->value == NULL;
+  item->is_nameless = item->value == NULL || (is_error && !afrpc_error_domains_can_unpack (item->value));
   if (item->value != NULL && is_error)
     {
       item->error = afrpc_error_domains_unpack (item->value);
@@ -104,8 +106,10 @@ set_item_message (AfrpcLink        *self,
 {
   if (frame->fds_lost)
     {
-      item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                                 "the program has too many open files to receive the file descriptors");
+      g_autofree char *reason = afrpc_fd_error_describe (EMFILE);
+
+      item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "receiving the file descriptors: %s", reason);
+      item->is_nameless = TRUE;
       return;
     }
 

@@ -68,7 +68,7 @@ typedef struct
   GVariant *value; /* (nullable) (transfer full) */
   GError *error;   /* (nullable) (transfer full) */
   gboolean is_refused;    /* the error says that the call was not started */
-  gboolean is_unreadable; /* the error says what is wrong with what has come, and not of whom */
+  gboolean is_nameless;   /* the error is of what has come, and does not say from whom */
   gboolean is_long;       /* the value was received into memory of its own */
   int *fds;        /* (nullable) (transfer full): that came with the value */
   guint n_fds;

@@ -413,7 +413,7 @@ act_on_item (AfrpcPeer     *self,
     }
 }
 
-/* What cannot be read came from somebody. */
+/* What cannot be received, or read, came from somebody. */
 static void
 name_sender (AfrpcPeer     *self,
              AfrpcLinkItem *item)
@@ -439,7 +439,7 @@ next_item (AfrpcPeer     *self,
   switch (afrpc_talk_next (&self->talk, item, &error))
     {
     case AFRPC_STEP_DONE:
-      if (G_UNLIKELY (item->is_unreadable))
+      if (G_UNLIKELY (item->is_nameless))
         name_sender (self, item);
       return TRUE;
 

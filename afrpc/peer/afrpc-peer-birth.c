@@ -7,12 +7,10 @@
 #include "os/afrpc-low-fd.h"
 #include "peer/afrpc-peer.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "os/afrpc-fd-error.h"
 #include "os/afrpc-lifeline.h"
 #include "wire/afrpc-options.h"
 
@@ -69,12 +67,7 @@ send_steps (AfrpcPeer *peer,
         afrpc_birth_replay_forks (peer, i);
       fd = step->fd >= 0 ? afrpc_low_fd_lift (fcntl (step->fd, F_DUPFD_CLOEXEC, 0)) : -1;
       if (step->fd >= 0 && fd < 0)
-        {
-          g_autofree char *reason = afrpc_fd_error_describe (errno);
-          g_autofree char *name = afrpc_birth_describe (self);
-
-          fail_for_want (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: copying a file descriptor: %s", name, reason));
-        }
+        fail_for_want (peer, afrpc_peer_new_system_error (peer, AFRPC_ERROR_SPAWN, "copying a file descriptor"));
       else if (!afrpc_birth_get_value (peer, step, &value, &error))
         afrpc_peer_fail (peer, error);
       else

@@ -438,6 +438,13 @@ is_for_greeting (const GError *failure)
          g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_VERSION);
 }
 
+/* Whether that, rather than how it ended, is why it did. */
+static gboolean
+is_why_it_ended (const GError *failure)
+{
+  return is_for_greeting (failure) || g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+}
+
 /* Decides what there is to decide, now that the process, or the conversation, may be over. Tells nobody. */
 void
 afrpc_peer_decide_end (AfrpcPeer *self)
@@ -464,8 +471,7 @@ afrpc_peer_decide_end (AfrpcPeer *self)
   if (self->body.state == AFRPC_BODY_ENDED && self->has_reported && !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
     afrpc_exit_set_failure (self->body.exit, self->talk.failure->message,
                             is_for_address_space (self, self->talk.failure) ? AFRPC_LIMIT_ADDRESS_SPACE : AFRPC_LIMIT_NONE);
-  if (self->body.state == AFRPC_BODY_ENDED &&
-      (is_for_greeting (self->talk.failure) || g_error_matches (self->talk.failure, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL)) &&
+  if (self->body.state == AFRPC_BODY_ENDED && is_why_it_ended (self->talk.failure) &&
       !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
     afrpc_exit_set_failure (self->body.exit, self->talk.failure->message, AFRPC_LIMIT_NONE);
   if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)

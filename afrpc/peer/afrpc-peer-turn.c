@@ -5,11 +5,9 @@
 
 #include "peer/afrpc-peer-parts.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "os/afrpc-fd-error.h"
 #include "os/afrpc-low-fd.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-inbox.h"
@@ -139,10 +137,8 @@ give (AfrpcPeer *self)
   hand_over->pidfd = pidfd >= 0 ? afrpc_low_fd_dup (pidfd) : -1;
   if (pidfd >= 0 && hand_over->pidfd < 0)
     {
-      g_autofree char *reason = afrpc_fd_error_describe (errno);
-
       afrpc_news_push_task_error (&self->news, g_steal_pointer (&task),
-                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying the process' descriptor: %s", reason));
+                                  afrpc_peer_new_system_error (self, AFRPC_ERROR_FAILED, "copying the process' descriptor"));
       return;
     }
 

@@ -4,12 +4,14 @@
 #include "peer/afrpc-inbox.h"
 #include "peer/afrpc-peer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-fd-error.h"
 #include "os/afrpc-low-fd.h"
 #include "os/afrpc-pidfd.h"
 #include "peer/afrpc-peer-birth.h"
@@ -420,6 +422,18 @@ char *
 afrpc_peer_describe (AfrpcPeer *self)
 {
   return afrpc_birth_describe (&self->birth);
+}
+
+/* @doing: what errno is about. Returns: (transfer full) */
+GError *
+afrpc_peer_new_system_error (AfrpcPeer  *self,
+                             AfrpcError  code,
+                             const char *doing)
+{
+  g_autofree char *reason = afrpc_fd_error_describe (errno);
+  g_autofree char *name = afrpc_birth_describe (&self->birth);
+
+  return g_error_new (AFRPC_ERROR, code, "%s: %s: %s", name, doing, reason);
 }
 
 int

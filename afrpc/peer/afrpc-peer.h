@@ -117,6 +117,9 @@ void        afrpc_peer_prepare        (AfrpcPeer                   *self,
 /* What the handles ask for */
 const char *afrpc_peer_get_host       (AfrpcPeer                   *self);
 char       *afrpc_peer_describe       (AfrpcPeer                   *self) G_GNUC_WARN_UNUSED_RESULT;
+GError     *afrpc_peer_new_system_error (AfrpcPeer                 *self,
+                                         AfrpcError                 code,
+                                         const char                *doing) G_GNUC_WARN_UNUSED_RESULT;
 int         afrpc_peer_get_pid        (AfrpcPeer                   *self);
 AfrpcExit  *afrpc_peer_get_exit       (AfrpcPeer                   *self);
 GMainContext *afrpc_peer_get_main_context (AfrpcPeer               *self);

@@ -178,7 +178,8 @@ cancelled_cb (GCancellable *cancellable,
  *
  * Fails with the first error that a worker answers with, after all of them have. No worker works unconfigured: one in
  * which the function fails, or takes longer than the options allow, gets no more calls and is replaced; one that was being
- * started counts as one whose init function has failed: see [property@Afrpc.Pool:max-failures]. What the function refuses
+ * started counts as one whose init function has failed, which [signal@Afrpc.Caller::error] says: see
+ * [property@Afrpc.Pool:max-failures]. What the function refuses
  * everywhere has the pool fail, as an init function would, unless it is replaced or forgotten first. What cannot be sent
  * at all, because it is too large for example, fails with the reason, and is as if it had not been said: what it would have
  * replaced goes on. If it cannot be sent to some, such as descriptors over a command, those that it was sent to are replaced.
